@@ -202,6 +202,12 @@ export interface PartitionsApi {
   dump(partition: number): AsyncIterable<PartitionDump>;
 }
 
+export interface HoldLine extends ReservationLine {
+  /** Its units stand in the item's count of what this buyer holds and has bought (the item had a buyer limit). */
+  readonly counted: boolean;
+}
+
+/** A hold record, or a claim record (then `counted` and `returned` of its lines are false and 0). */
 export interface HoldRecord {
   readonly id: string;
   readonly state: ReservationState | 'pending';
@@ -209,9 +215,9 @@ export interface HoldRecord {
   readonly fingerprint: number;
   readonly attempt: number;
   readonly buyerId: string;
-  readonly counted: boolean;
+  /** When it left the held state, 0 before. */
   readonly resolvedAt: number;
-  readonly lines: readonly ReservationLine[];
+  readonly lines: readonly HoldLine[];
 }
 
 export interface PartitionDump {
