@@ -217,6 +217,8 @@ export interface HoldRecord {
   readonly buyerId: string;
   /** When it left the held state, 0 before. */
   readonly resolvedAt: number;
+  /** Claims only: when the attempt was opened. */
+  readonly openedAt?: number;
   readonly lines: readonly HoldLine[];
 }
 
@@ -262,7 +264,10 @@ export interface PersistedState {
   readonly holds?: readonly HoldRecord[];
   readonly claims?: readonly HoldRecord[];
   readonly ids?: readonly PersistedIdRecord[];
+  /** Absolute numbers; 0 means that the field goes. */
   readonly buyers?: readonly { ref: string; buyerId: string; units: number }[];
+  /** Ids of records that are no longer there (aborted after `seq`): deleted if Redis still has them. */
+  readonly gone?: { readonly holds: readonly string[]; readonly claims: readonly string[] };
 }
 
 export interface EngineOptions {
