@@ -215,13 +215,16 @@ export function onShutdown(cleanup: () => Promise<void>): () => void {
 
 const SHUTDOWN_MS = 45_000;
 
-/** Runs every registered cleanup once; a second call waits for the first. */
+/** Runs every registered cleanup once, the last registered first; a second call waits for the first. */
 export function runCleanups(): Promise<void> {
   cleaning ??= (async () => {
     const timer = new Promise<void>((resolve) => setTimeout(resolve, SHUTDOWN_MS).unref());
-    const work = [...cleanups].map((cleanup) => cleanup().catch((error: unknown) => console.error(String(error))));
-    cleanups.clear();
-    await Promise.race([Promise.all(work), timer]);
+    const work = async () => {
+      for (const cleanup of [...cleanups].reverse())
+        await cleanup().catch((error: unknown) => console.error(error instanceof Error ? error.message : error));
+      cleanups.clear();
+    };
+    await Promise.race([work(), timer]);
   })();
   return cleaning;
 }
