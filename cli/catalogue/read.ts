@@ -54,13 +54,13 @@ async function* rowsOf(
       continue;
     }
     for (const outcome of interpret(layout, record.fields, record.line, options)) {
-      yield outcome.kind === 'accepted' ? unlessSeen(outcome, seen, record.fields) : outcome;
+      yield outcome.kind === 'accepted' ? unlessSeen(outcome, seen) : outcome;
     }
   }
 }
 
 /** The first row of a SKU at a location counts; a later one is refused and names it. */
-function unlessSeen(row: Outcome & { kind: 'accepted' }, seen: Map<string, number>, fields: string[]): Outcome {
+function unlessSeen(row: Outcome & { kind: 'accepted' }, seen: Map<string, number>): Outcome {
   const key = `${row.location}:${row.sku}`;
   const earlier = seen.get(key);
   if (earlier === undefined) {
@@ -70,7 +70,7 @@ function unlessSeen(row: Outcome & { kind: 'accepted' }, seen: Map<string, numbe
     seen.set(key, row.line);
     return row;
   }
-  const { line, sku, location } = row;
+  const { line, sku, location, fields } = row;
   const detail = `${row.sku} at "${row.locationName}" is already on line ${earlier}; the first row counts`;
   return { kind: 'rejected', line, reason: 'duplicate', detail, sku, location, fields };
 }

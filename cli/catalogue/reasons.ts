@@ -68,6 +68,8 @@ export interface AcceptedRow {
   expectedOnHand?: number;
   /** Handle, Title, options and so on; only columns that are not empty. */
   attributes: Record<string, string>;
+  /** The row as it was parsed, for the file of rejected rows should the server refuse it. */
+  fields: string[];
 }
 
 export interface RejectedRow {

@@ -138,6 +138,7 @@ function place(
       overwrite: ask.overwrite ?? true,
       ...(ask.expectedOnHand === undefined ? {} : { expectedOnHand: ask.expectedOnHand }),
       attributes,
+      fields,
     },
   ];
 }

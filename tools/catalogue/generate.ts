@@ -84,7 +84,7 @@ function soundRows(random: () => number): string[][] {
 export function generateCatalogue(seed = 20_261_127): Buffer {
   const random = seeded(seed);
   const rows = soundRows(random);
-  const lines = rows.map((cells) => Buffer.from(csvText([cells], true)));
+  const lines: Buffer[] = rows.map((cells) => Buffer.from(csvText([cells], true)));
   const inserts: { at: number; line: Buffer }[] = [];
   // A row to damage or to repeat: stocked, without a recount, and with a title on one line.
   const sample = (): number => {
