@@ -1,0 +1,68 @@
+--- Decide that a reservation over several partitions is sold; its holds follow. (S3, S9)
+---
+--- This is the commit point: before it nothing is sold, after it everything will be.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key claims claim records
+--- @each id id reservation id
+--- @each actor text who causes it
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @status reservation_released
+--- @status hold_expired deadline:ms
+--- @status reservation_returned
+--- @event claim_confirmed
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @include log
+-- @include claims
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+-- @bind args
+local now = now_ms()
+
+local REFUSALS = { [RELEASED] = STATUS.reservation_released, [RETURNED] = STATUS.reservation_returned }
+
+local function decide(n, id, actor)
+  local record = load_claim(claims_key, id)
+  if not record or record[C_STATE] == PENDING then
+    add_row(n, STATUS.reservation_not_found)
+    return
+  end
+  local state, deadline = claim_state(record, now), record[C_DEADLINE]
+  if state == CONFIRMED then
+    add_row(n, STATUS.exists, deadline, CONFIRMED)
+  elseif REFUSALS[state] then
+    add_row(n, REFUSALS[state])
+  elseif state == EXPIRED then
+    add_row(n, STATUS.hold_expired, deadline)
+  else
+    resolve_claim(id, record, CONFIRMED, now)
+    add_event(
+      EVENT.claim_confirmed, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
+    )
+    add_row(n, STATUS.ok, deadline, CONFIRMED)
+  end
+end
+
+for n = 1, OPS do
+  -- @bind each
+  if id and actor then
+    decide(n, id, actor)
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_claims(claims_key)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

@@ -1,0 +1,68 @@
+--- Decide that a reservation over several partitions goes back on sale; its holds follow. (S3)
+---
+--- One past its deadline is expired instead. Repeating answers `exists` with the state it ended in.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key claims claim records
+--- @each id id reservation id
+--- @each actor text who causes it
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @status reservation_confirmed
+--- @status reservation_returned
+--- @event claim_released
+--- @event claim_expired
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @include log
+-- @include claims
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+-- @bind args
+local now = now_ms()
+
+local REFUSALS = { [CONFIRMED] = STATUS.reservation_confirmed, [RETURNED] = STATUS.reservation_returned }
+
+local function decide(n, id, actor)
+  local record = load_claim(claims_key, id)
+  if not record or record[C_STATE] == PENDING then
+    add_row(n, STATUS.reservation_not_found)
+    return
+  end
+  local before, state, deadline = record[C_STATE], claim_state(record, now), record[C_DEADLINE]
+  if REFUSALS[state] then
+    add_row(n, REFUSALS[state])
+  elseif before == HELD then
+    local ended = state == EXPIRED and EXPIRED or RELEASED
+    resolve_claim(id, record, ended, now)
+    add_event(
+      ended == EXPIRED and EVENT.claim_expired or EVENT.claim_released,
+      '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
+    )
+    add_row(n, ended == EXPIRED and STATUS.exists or STATUS.ok, deadline, ended)
+  else
+    add_row(n, STATUS.exists, deadline, state)
+  end
+end
+
+for n = 1, OPS do
+  -- @bind each
+  if id and actor then
+    decide(n, id, actor)
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_claims(claims_key)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

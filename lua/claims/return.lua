@@ -1,0 +1,57 @@
+--- Note that everything of a reservation over several partitions has come back. (S3, T5)
+---
+--- The parts have been returned before; repeating answers `exists`.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key claims claim records
+--- @each id id reservation id
+--- @each actor text who causes it
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @event claim_returned
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @include log
+-- @include claims
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+-- @bind args
+local now = now_ms()
+
+local function decide(n, id, actor)
+  local record = load_claim(claims_key, id)
+  if not record or (record[C_STATE] ~= CONFIRMED and record[C_STATE] ~= RETURNED) then
+    add_row(n, STATUS.reservation_not_found)
+  elseif record[C_STATE] == RETURNED then
+    add_row(n, STATUS.exists, record[C_DEADLINE], RETURNED)
+  else
+    resolve_claim(id, record, RETURNED, now)
+    add_event(
+      EVENT.claim_returned, '', id, 0, actor, '', NO_LEVEL,
+      record[C_DEADLINE], record[C_FINGERPRINT], record[C_ATTEMPT]
+    )
+    add_row(n, STATUS.ok, record[C_DEADLINE], RETURNED)
+  end
+end
+
+for n = 1, OPS do
+  -- @bind each
+  if id and actor then
+    decide(n, id, actor)
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_claims(claims_key)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

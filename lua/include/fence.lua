@@ -1,0 +1,10 @@
+-- A partition may be written only on the node that recovery opened it on: a promoted replica carries its master's
+-- `owner` and is not it. Asked before anything else, by every script that reads or writes stock.
+
+local function open_epoch(meta)
+  local fields = redis.call('HMGET', meta, 'owner', 'epoch', 'seq')
+  if fields[1] ~= redis.call('CLUSTER', 'MYID') then
+    return nil
+  end
+  return tonumber(fields[2]), tonumber(fields[3])
+end

@@ -1,0 +1,35 @@
+-- @include holds
+-- Operations that name a reservation, its attempt, who asks, and its items in the order of the record.
+-- Stands after `@bind args`.
+
+local ops = {}
+
+-- Fills `ops` (false where an operation is malformed) and reads their records.
+local function read_ops(holds)
+  local ids = {}
+  for n = 1, OPS do
+    -- @bind each
+    if not LINES then
+      error('HOLDFASTARG operation ' .. n .. ' has no line count')
+    end
+    local lines, valid = {}, id and attempt and actor and LINES >= 1 and LINES <= LIMIT.max_lines
+    for line = 1, LINES do
+      -- @bind line
+      valid = valid and item
+      lines[line] = item
+    end
+    if valid then
+      ops[n] = { id = id, attempt = attempt, actor = actor, lines = lines }
+      ids[#ids + 1] = id
+    else
+      ops[n] = false
+    end
+  end
+  load_holds(holds, ids)
+end
+
+-- The record an operation is about: decided under the same attempt.
+local function record_of(op)
+  local record = hold_records[op.id]
+  return record and record[R_ATTEMPT] == op.attempt and record or nil
+end

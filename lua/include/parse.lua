@@ -1,0 +1,49 @@
+-- Arguments are strings. Each is parsed once, here, and nothing else in a script calls tonumber on one:
+-- tonumber alone would take '0x10', '1e308', ' 5 ' and 'nan'. All answer nil for what they do not accept.
+
+local function to_int(text)
+  if text and #text <= 16 and string.find(text, '^%d+$') then
+    local number = tonumber(text)
+    if number <= 9007199254740991 then
+      return number
+    end
+  end
+  return nil
+end
+
+local function to_sint(text)
+  if text and string.byte(text) == 45 then
+    local number = to_int(string.sub(text, 2))
+    return number and -number
+  end
+  return to_int(text)
+end
+
+local function to_id(text)
+  if text and #text <= 128 and string.find(text, '^[%w._~-]+$') then
+    return text
+  end
+  return nil
+end
+
+local function to_idopt(text)
+  if text == '' then
+    return text
+  end
+  return to_id(text)
+end
+
+local function to_text(text)
+  if text and #text <= LIMIT.detail_bytes then
+    return text
+  end
+  return nil
+end
+
+local function to_item(text, items)
+  local index = to_int(text)
+  if index and index >= 1 and index <= items then
+    return index
+  end
+  return nil
+end

@@ -1,0 +1,57 @@
+--- Undo a part of a claim that will not come about: the units go back and the record goes, as if it had never been.
+---
+--- Only a held part of exactly this attempt; anything else is left alone and answers `exists`.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key holds hold records
+--- @items stock buyers
+--- @each id id reservation id
+--- @each attempt int 0, or the attempt of the claim it is a part of
+--- @each actor text who causes it
+--- @line item item an item of the reservation, in the order of its record
+--- @status ok
+--- @status exists
+--- @status fenced
+--- @status items_mismatch
+--- @status invalid_argument
+--- @event aborted
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @bind args
+-- @include hold_ops
+-- @include hold_moves
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+read_ops(holds_key)
+local now = now_ms()
+
+local function decide(n, op)
+  local record = record_of(op)
+  if op.attempt == 0 or not record or record[R_STATE] ~= HELD then
+    add_row(n, STATUS.exists)
+  elseif not lines_match(record, op.lines) then
+    add_row(n, STATUS.items_mismatch)
+  else
+    move_hold(EVENT.aborted, op, record, 0)
+    set_hold(op.id, false)
+    add_row(n, STATUS.ok)
+  end
+end
+
+for n = 1, OPS do
+  if ops[n] then
+    decide(n, ops[n])
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_moves(holds_key, now)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

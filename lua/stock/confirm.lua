@@ -1,0 +1,73 @@
+--- Sell what is held. (S3, S9)
+---
+--- A reservation of its own (attempt 0) can be confirmed until its deadline, by this node's clock. A part of a claim
+--- is confirmed because its claim is: the claim has looked at the deadline. Repeating answers `exists`.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key holds hold records
+--- @items stock buyers
+--- @each id id reservation id
+--- @each attempt int 0, or the attempt of the claim it is a part of
+--- @each actor text who causes it
+--- @line item item an item of the reservation, in the order of its record
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status items_mismatch
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @status reservation_released
+--- @status hold_expired deadline:ms
+--- @status reservation_returned
+--- @event confirmed
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @bind args
+-- @include hold_ops
+-- @include hold_moves
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+read_ops(holds_key)
+local now = now_ms()
+
+local function decide(n, op)
+  local record = record_of(op)
+  if not record then
+    add_row(n, STATUS.reservation_not_found)
+    return
+  end
+  local state, deadline = record[R_STATE], record[R_DEADLINE]
+  if state == CONFIRMED then
+    add_row(n, STATUS.exists, deadline, CONFIRMED)
+  elseif not lines_match(record, op.lines) then
+    add_row(n, STATUS.items_mismatch)
+  elseif state == RELEASED then
+    add_row(n, STATUS.reservation_released)
+  elseif state == RETURNED then
+    add_row(n, STATUS.reservation_returned)
+  elseif state == EXPIRED or (op.attempt == 0 and now >= deadline) then
+    add_row(n, STATUS.hold_expired, deadline)
+  else
+    move_hold(EVENT.confirmed, op, record, 1)
+    resolve_hold(op.id, record, CONFIRMED, now)
+    add_row(n, STATUS.ok, deadline, CONFIRMED)
+  end
+end
+
+for n = 1, OPS do
+  if ops[n] then
+    decide(n, ops[n])
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_moves(holds_key, now)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

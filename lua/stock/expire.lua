@@ -1,0 +1,64 @@
+--- Put held units back on sale because their deadline has passed. (S9)
+---
+--- A reservation of its own expires at its deadline by this node's clock; before, it is left alone. A part of a claim
+--- expires because its claim has.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key holds hold records
+--- @items stock buyers
+--- @each id id reservation id
+--- @each attempt int 0, or the attempt of the claim it is a part of
+--- @each actor text who causes it
+--- @line item item an item of the reservation, in the order of its record
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status items_mismatch
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @event expired
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @bind args
+-- @include hold_ops
+-- @include hold_moves
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+read_ops(holds_key)
+local now = now_ms()
+
+local function decide(n, op)
+  local record = record_of(op)
+  if not record then
+    add_row(n, STATUS.reservation_not_found)
+    return
+  end
+  local state, deadline = record[R_STATE], record[R_DEADLINE]
+  if state ~= HELD or (op.attempt == 0 and now < deadline) then
+    add_row(n, STATUS.exists, deadline, state)
+  elseif not lines_match(record, op.lines) then
+    add_row(n, STATUS.items_mismatch)
+  else
+    move_hold(EVENT.expired, op, record, 0)
+    resolve_hold(op.id, record, EXPIRED, now)
+    add_row(n, STATUS.ok, deadline, EXPIRED)
+  end
+end
+
+for n = 1, OPS do
+  if ops[n] then
+    decide(n, ops[n])
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_moves(holds_key, now)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

@@ -1,0 +1,75 @@
+--- Put held units back on sale. (S3)
+---
+--- A hold past its deadline is not released but expired, here and now; repeating answers `exists` with the state it
+--- ended in. A part of a claim is released because its claim is.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key holds hold records
+--- @items stock buyers
+--- @each id id reservation id
+--- @each attempt int 0, or the attempt of the claim it is a part of
+--- @each actor text who causes it
+--- @line item item an item of the reservation, in the order of its record
+--- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
+--- @status fenced
+--- @status items_mismatch
+--- @status invalid_argument
+--- @status reservation_not_found
+--- @status reservation_confirmed
+--- @status reservation_returned
+--- @event released
+--- @event expired
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @bind args
+-- @include hold_ops
+-- @include hold_moves
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+read_ops(holds_key)
+local now = now_ms()
+
+local function decide(n, op)
+  local record = record_of(op)
+  if not record then
+    add_row(n, STATUS.reservation_not_found)
+    return
+  end
+  local state, deadline = record[R_STATE], record[R_DEADLINE]
+  if state == RELEASED or state == EXPIRED then
+    add_row(n, STATUS.exists, deadline, state)
+  elseif not lines_match(record, op.lines) then
+    add_row(n, STATUS.items_mismatch)
+  elseif state == CONFIRMED then
+    add_row(n, STATUS.reservation_confirmed)
+  elseif state == RETURNED then
+    add_row(n, STATUS.reservation_returned)
+  elseif op.attempt == 0 and now >= deadline then
+    move_hold(EVENT.expired, op, record, 0)
+    resolve_hold(op.id, record, EXPIRED, now)
+    add_row(n, STATUS.exists, deadline, EXPIRED)
+  else
+    move_hold(EVENT.released, op, record, 0)
+    resolve_hold(op.id, record, RELEASED, now)
+    add_row(n, STATUS.ok, deadline, RELEASED)
+  end
+end
+
+for n = 1, OPS do
+  if ops[n] then
+    decide(n, ops[n])
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+store_moves(holds_key, now)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

@@ -1,0 +1,233 @@
+--- Hold units for reservations until their deadlines. (S3, S5, S6, S8)
+---
+--- All lines of a reservation that lie in this partition are held together or not at all. A reservation that lies
+--- wholly here has `attempt` 0. A part of a claim carries the claim's attempt and is due after `claim_seconds`, when
+--- the sweep asks the claim. The same id with the same fingerprint answers `exists`; an older attempt is `superseded`.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @key due when holds must be looked at
+--- @key holds hold records
+--- @key claims claim records, so that an id is not used twice
+--- @items stock buyers
+--- @each id id reservation id
+--- @each fingerprint int hash of the reservation's content
+--- @each attempt int 0, or the attempt of the claim
+--- @each buyer idopt buyer, or empty
+--- @each hold int seconds, 0 for the items' own default
+--- @each room idopt waiting room the buyer was admitted by, or empty
+--- @each actor text who causes it
+--- @line item item which item
+--- @line quantity int units
+--- @status ok deadline:ms hold:int state:int
+--- @status exists deadline:ms hold:int state:int
+--- @status fenced
+--- @status superseded
+--- @status invalid_argument
+--- @status id_conflict
+--- @status sku_not_found line:int
+--- @status buyer_required line:int
+--- @status admission_required line:int
+--- @status not_on_sale line:int
+--- @status buyer_limit line:int available:int
+--- @status insufficient_stock line:int available:int overdue:int
+--- @event held
+--- @event extended
+--- @event low_stock
+--- @event sold_out
+-- @bind keys
+-- @include parse
+-- @include fence
+-- @include clock
+-- @include reply
+-- @include items
+-- @include marks
+-- @include sale
+-- @include holds
+-- @include due
+
+local epoch, seq = open_epoch(meta_key)
+if not epoch then
+  return { STATUS.fenced }
+end
+
+-- @bind args
+
+-- Read every operation first: nothing is decided before all of them are parsed.
+local ops, ids, lone_ids = {}, {}, {}
+for n = 1, OPS do
+  -- @bind each
+  if not LINES then
+    return redis.error_reply('HOLDFASTARG operation ' .. n .. ' has no line count')
+  end
+  local lines, seen = {}, {}
+  local valid = id and fingerprint and attempt and buyer and hold and room and actor
+    and hold <= LIMIT.max_hold_seconds and LINES >= 1 and LINES <= LIMIT.max_lines
+  for _ = 1, LINES do
+    -- @bind line
+    if not item or not quantity or quantity < 1 or quantity > LIMIT.max_quantity or seen[item] then
+      valid = false
+    else
+      seen[item] = true
+      lines[#lines + 1] = item
+      lines[#lines + 1] = quantity
+    end
+  end
+  if valid then
+    ops[n] = {
+      id = id,
+      fingerprint = fingerprint,
+      attempt = attempt,
+      buyer = buyer,
+      hold = hold,
+      room = room,
+      actor = actor,
+      lines = lines,
+    }
+    ids[#ids + 1] = id
+    if attempt == 0 then
+      lone_ids[#lone_ids + 1] = id
+    end
+  else
+    ops[n] = false
+  end
+end
+
+local now = now_ms()
+load_holds(holds_key, ids)
+
+-- An id that a claim of this partition uses cannot be a reservation of its own.
+local claimed = {}
+if #lone_ids > 0 then
+  local claims = redis.call('HMGET', claims_key, unpack(lone_ids))
+  for n = 1, #lone_ids do
+    claimed[lone_ids[n]] = claims[n]
+  end
+end
+
+local function load_line(op, line)
+  local index = op.lines[line]
+  return load_item(index, KEYS[stock_base + index]), index, op.lines[line + 1]
+end
+
+-- Seconds of the hold: what the call asks for, else the shortest of its items' own.
+local function hold_seconds(op)
+  if op.hold > 0 then
+    return op.hold
+  end
+  local shortest = 0
+  for line = 1, #op.lines, 2 do
+    local item = load_line(op, line)
+    local own = item and item.hold_seconds or 0
+    if own > 0 and (shortest == 0 or own < shortest) then
+      shortest = own
+    end
+  end
+  return shortest > 0 and shortest or LIMIT.default_hold_seconds
+end
+
+-- Answers for an id that was used before; false when the operation has to be decided.
+local function answered_earlier(n, op, record)
+  if op.attempt == 0 and claimed[op.id] then
+    add_row(n, STATUS.id_conflict)
+    return true
+  end
+  if not record then
+    return false
+  end
+  if op.attempt > 0 and op.attempt < record[R_ATTEMPT] then
+    add_row(n, STATUS.superseded)
+    return true
+  end
+  if record[R_FINGERPRINT] ~= op.fingerprint or (record[R_ATTEMPT] == 0) ~= (op.attempt == 0) then
+    add_row(n, STATUS.id_conflict)
+    return true
+  end
+  if op.attempt > record[R_ATTEMPT] then
+    if record[R_STATE] ~= HELD then
+      return false
+    end
+    -- A later attempt of the same claim takes the part over, and asks the claim anew in good time.
+    record[R_ATTEMPT] = op.attempt
+    record[R_DEADLINE] = now + LIMIT.claim_seconds * 1000
+    set_hold(op.id, record)
+    add_due(record[R_DEADLINE], op.id)
+    add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, record[R_DEADLINE], op.fingerprint, op.attempt)
+  end
+  local state = record[R_STATE]
+  if state == HELD and op.attempt == 0 and record[R_DEADLINE] <= now then
+    state = EXPIRED
+  end
+  add_row(n, STATUS.exists, record[R_DEADLINE], hold_seconds(op), state)
+  return true
+end
+
+local function line_refusal(op, line)
+  local item, index, quantity = load_line(op, line)
+  if not item then
+    return STATUS.sku_not_found
+  end
+  return sale_refusal(item, index, op, quantity, now)
+end
+
+local function hold_units(op, deadline)
+  local record = { HELD, deadline, op.fingerprint, op.attempt, op.buyer, 0 }
+  for line = 1, #op.lines, 2 do
+    local item, index, quantity = load_line(op, line)
+    local counted = 0
+    if item.buyer_limit > 0 then
+      counted = 1
+      add_units(index, op.buyer, quantity)
+    end
+    move_units(item, -quantity, quantity, 0)
+    local at = #record
+    record[at + 1], record[at + 2], record[at + 3], record[at + 4] = item.ref, quantity, 0, counted
+    add_event(
+      EVENT.held, item.ref, op.id, quantity, op.actor, counted == 1 and 'limited' or '', item,
+      deadline, op.fingerprint, op.attempt
+    )
+  end
+  for line = 1, #op.lines, 2 do
+    local item, _, quantity = load_line(op, line)
+    mark_crossed(item, item.available + quantity)
+  end
+  set_hold(op.id, record)
+  add_due(deadline, op.id)
+end
+
+local function decide(n, op)
+  if answered_earlier(n, op, hold_records[op.id]) then
+    return
+  end
+  -- All lines are looked at; the refusal of the highest precedence answers.
+  local refusal, refused_line, left
+  for line = 1, #op.lines, 2 do
+    local status, remaining = line_refusal(op, line)
+    if status and (not refusal or status < refusal) then
+      refusal, refused_line, left = status, (line + 1) / 2, remaining
+    end
+  end
+  if refusal then
+    add_row(n, refusal, refused_line, left or 0, refusal == STATUS.insufficient_stock and overdue(due_key, now) or 0)
+    return
+  end
+  local seconds = hold_seconds(op)
+  local deadline = now + (op.attempt == 0 and seconds or LIMIT.claim_seconds) * 1000
+  hold_units(op, deadline)
+  add_row(n, STATUS.ok, deadline, seconds, HELD)
+end
+
+for n = 1, OPS do
+  if ops[n] then
+    decide(n, ops[n])
+  else
+    add_row(n, STATUS.invalid_argument)
+  end
+end
+
+for index = 1, ITEMS do
+  store_item(index, KEYS[stock_base + index], now)
+  store_buyers(index, KEYS[buyers_base + index])
+end
+store_holds(holds_key)
+store_due(due_key)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
