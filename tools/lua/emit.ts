@@ -96,7 +96,7 @@ function fieldLines(fields: readonly Field[]): string[] {
 }
 
 function fieldsInterface(name: string, fields: readonly Field[], doc: string): string[] {
-  if (!fields.length) return [`/** ${doc} There are none. */`, `export type ${name} = Record<string, never>;`, ''];
+  if (!fields.length) return [`/** ${doc} There are none. */`, `export type ${name} = void;`, ''];
   return [`/** ${doc} */`, `export interface ${name} {`, ...fieldLines(fields), '}', ''];
 }
 

@@ -36,11 +36,9 @@ export function emitPage(scripts: readonly CompiledScript[], registry: Registry)
 
 function scriptSection({ name, file, header, includes }: CompiledScript, registry: Registry): string[] {
   const out = [`## ${name}`, '', ...header.prose.flatMap((p) => [p, ''])];
-  out.push(
-    `Source: [${file}](../${file})${includes.length ? `, with ${includes.map((i) => `\`${i}\``).join(', ')}` : ''}. `,
-  );
-  if (header.flags.length) out.push(`Flags: ${header.flags.map((f) => `\`${f}\``).join(', ')}.`);
-  out.push('');
+  const parts = includes.length ? `, with ${includes.map((i) => `\`${i}\``).join(', ')}` : '';
+  const flags = header.flags.length ? ` Flags: ${header.flags.map((f) => `\`${f}\``).join(', ')}.` : '';
+  out.push(`Source: [${file}](../${file})${parts}.${flags}`, '');
   if (header.keys.length)
     out.push('| key | |', '|---|---|', ...header.keys.map((k) => `| \`${k.name}\` | ${cell(k.description)} |`), '');
   if (header.items.length) out.push(`Keys of each item: ${header.items.map((k) => `\`${k.name}\``).join(', ')}.`, '');
@@ -101,7 +99,7 @@ function registrySections({ statuses, events, limits }: Registry): string[] {
 /** The first sentence of the prose. */
 function summary({ header }: CompiledScript): string {
   const first = header.prose[0] ?? '';
-  return /^.*?[.:](?=\s|$)/.exec(first)?.[0] ?? first;
+  return /^.*?\.(?=\s|$)/.exec(first)?.[0] ?? first;
 }
 
 function cell(text: string): string {

@@ -58,10 +58,11 @@ function readStatuses(root: string, diagnostics: Diagnostics): Map<string, Statu
     if (!Number.isInteger(http) || (http as number) < 200 || (http as number) > 599)
       diagnostics.error(at, 'http must be a status code from 200 to 599');
     if (typeof title !== 'string' || title === '') diagnostics.error(at, 'title is missing');
-    if (fields['code'] !== undefined && !NAME.test(String(fields['code'])))
+    const { code } = fields;
+    if (code !== undefined && (typeof code !== 'string' || !NAME.test(code)))
       diagnostics.error(at, 'code must be lower case with underscores');
     const name = fields['name'] as string;
-    statuses.set(name, { ...(fields as unknown as Status), code: (fields['code'] as string) ?? name });
+    statuses.set(name, { ...(fields as unknown as Status), code: typeof code === 'string' ? code : name });
   }
   return statuses;
 }
@@ -75,7 +76,7 @@ function readEvents(root: string, diagnostics: Diagnostics): Map<string, EventKi
 function numbered(root: string, file: string, diagnostics: Diagnostics): Entry[] {
   const kept: Entry[] = [];
   const names = new Set<unknown>();
-  const numbers = new Map<unknown, unknown>();
+  const numbers = new Map<number, string>();
   let last = -1;
   for (const entry of readArray(root, file, diagnostics)) {
     const { number, name, description } = entry.fields;
@@ -84,19 +85,19 @@ function numbered(root: string, file: string, diagnostics: Diagnostics): Entry[]
       continue;
     }
     if (names.has(name)) diagnostics.error(entry.at, `'${name}' is listed twice`);
-    if (!Number.isInteger(number) || (number as number) < 0) {
+    if (typeof number !== 'number' || !Number.isInteger(number) || number < 0) {
       diagnostics.error(entry.at, `number of '${name}' must be an integer from 0`);
       continue;
     }
     if (numbers.has(number))
       diagnostics.error(entry.at, `number ${number} already belongs to '${numbers.get(number)}'`);
-    else if ((number as number) < last)
+    else if (number < last)
       diagnostics.error(entry.at, `'${name}' (${number}) stands after ${last}: order is precedence`);
     if (typeof description !== 'string' || description === '')
       diagnostics.error(entry.at, `description of '${name}' is missing`);
     names.add(name);
     numbers.set(number, name);
-    last = Math.max(last, number as number);
+    last = Math.max(last, number);
     kept.push(entry);
   }
   return kept;

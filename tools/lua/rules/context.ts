@@ -14,8 +14,8 @@ export interface RuleContext {
   readonly binds: ReadonlySet<BindName>;
   readonly diagnostics: Diagnostics;
   /** Where a node stands in the sources. */
-  at(node: Node): Position;
+  readonly at: (node: Node) => Position;
   /** True for locals made by a bind line. */
-  isBound(node: Node): boolean;
-  isIncluded(node: Node): boolean;
+  readonly isBound: (node: Node) => boolean;
+  readonly isIncluded: (node: Node) => boolean;
 }
