@@ -87,6 +87,8 @@ export async function spawnManaged(spec: ProcessSpec): Promise<ManagedProcess> {
     stdio: ['ignore', log, log],
     uid: wrapped.uid,
     gid: wrapped.gid,
+    // Its own process group: Ctrl-C in the terminal reaches us alone, and we stop the parts in order.
+    detached: true,
   });
   closeSync(log);
   const exited = new Promise<ProcessExit>((resolve) => {

@@ -5,3 +5,4 @@
 export { type TestCluster, testCluster } from './cluster.js';
 export { type TestDatabase, testDatabase } from './database.js';
 export { atEnd, tempDir } from './shared.js';
+export { startCluster, startDatabase, startStack, type TestStack } from './stack.js';

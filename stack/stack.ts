@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { type App, type AppOptions, createApp, waitReady } from './apps.js';
+import { freePorts, portIsFree } from './ports.js';
+import { type Postgres, startPostgres } from './postgres.js';
+import { sweep } from './processes.js';
+import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from './redis-cluster.js';
+
+export interface LocalStackOptions {
+  /** Everything lives under this folder; an existing one is started again with its data. */
+  dir: string;
+  /** Port of the HTTP server; a free one when absent. */
+  port?: number;
+  host?: string;
+  servers?: number;
+  workers?: number;
+  /** Signs tokens; made up when absent. */
+  jwtSecret?: string;
+  /** Use these servers and start none. */
+  redisUrl?: string;
+  databaseUrl?: string;
+  redis?: Pick<RedisClusterOptions, 'masters' | 'replicasPerMaster' | 'conf'>;
+  postgresSettings?: Record<string, string>;
+  /** More or other HOLDFAST_* for servers and workers. */
+  env?: Record<string, string>;
+  /** Only Redis and Postgres; `startApps()` later. */
+  withoutApps?: boolean;
+  /** For tests: processes are killed at the end instead of asked to finish. Data is written as safely as ever. */
+  disposable?: boolean;
+  /** Told what happens, one line a step. */
+  onProgress?: (line: string) => void;
+  readyTimeoutMs?: number;
+}
+
+/** The whole system on this machine. */
+export interface LocalStack {
+  readonly dir: string;
+  readonly logDir: string;
+  readonly port: number;
+  /** `http://127.0.0.1:8080` */
+  readonly url: string;
+  readonly jwtSecret: string;
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  /** Absent when servers of someone else are used. */
+  readonly redis?: RedisCluster;
+  readonly postgres?: Postgres;
+  readonly servers: readonly App[];
+  readonly workers: readonly App[];
+  /** The environment that servers and workers get. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Starts those servers and workers that do not run and waits until all are ready. */
+  startApps(): Promise<void>;
+  /** Servers first (they finish their requests), then workers (they drain), then Postgres and Redis. Data is kept. */
+  stop(): Promise<void>;
+}
+
+const LIMITS = { servers: 16, workers: 16 };
+const READY_MS = 90_000;
+
+export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
+  const dir = resolve(options.dir);
+  const logDir = join(dir, 'logs');
+  const counts = { servers: options.servers ?? 1, workers: options.workers ?? 2 };
+  for (const kind of ['servers', 'workers'] as const)
+    if (!Number.isInteger(counts[kind]) || counts[kind] < 0 || counts[kind] > LIMITS[kind])
+      throw new Error(`The number of ${kind} must be 0 to ${LIMITS[kind]}, not ${counts[kind]}.`);
+  const say = options.onProgress ?? (() => undefined);
+  await sweep(join(dir, 'run'));
+
+  const host = options.host ?? '127.0.0.1';
+  const [free, ...metricsPorts] = await freePorts(1 + counts.workers);
+  const port = options.port ?? free!;
+  if (!(await portIsFree(port, host)))
+    throw new Error(`Port ${port} is in use by another program. Choose another one with --port, or stop that program.`);
+
+  let redis: RedisCluster | undefined;
+  let postgres: Postgres | undefined;
+  const apps: App[] = [];
+  const stop = async () => {
+    await Promise.all(apps.filter((app) => app.kind === 'server').map((app) => app.stop()));
+    await Promise.all(apps.filter((app) => app.kind === 'worker').map((app) => app.stop()));
+    await Promise.all([postgres?.stop(), redis?.stop()]);
+  };
+  try {
+    // Both are awaited before anything is thrown: none may be left starting while the other is stopped.
+    const started = await Promise.allSettled([
+      options.redisUrl ? undefined : startRedis(options, dir, logDir, say).then((cluster) => (redis = cluster)),
+      options.databaseUrl ? undefined : startDatabase(options, dir, logDir, say).then((server) => (postgres = server)),
+    ]);
+    for (const result of started) if (result.status === 'rejected') throw result.reason;
+
+    const redisUrl = options.redisUrl ?? redis!.url;
+    const databaseUrl = options.databaseUrl ?? postgres!.url;
+    const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url');
+    const env: Record<string, string> = {
+      HOLDFAST_REDIS_URL: redisUrl,
+      HOLDFAST_DATABASE_URL: databaseUrl,
+      HOLDFAST_PORT: String(port),
+      HOLDFAST_HOST: host,
+      HOLDFAST_JWT_SECRET: jwtSecret,
+      ...inherited(),
+      ...options.env,
+    };
+    const common = { runDir: join(dir, 'run'), logDir, disposable: options.disposable };
+    const processEnv = { ...process.env, ...env };
+    for (let i = 1; i <= counts.workers; i++) {
+      const metricsPort = metricsPorts[i - 1]!;
+      const workerEnv = { ...processEnv, HOLDFAST_METRICS_PORT: String(metricsPort) };
+      apps.push(createApp({ ...common, kind: 'worker', name: `worker-${i}`, env: workerEnv, port: metricsPort }));
+    }
+    for (let i = 1; i <= counts.servers; i++) {
+      const server: AppOptions = { ...common, kind: 'server', name: `server-${i}`, env: processEnv, port };
+      apps.push(createApp(server));
+    }
+    const startApps = async () => {
+      await Promise.all(apps.filter((app) => !app.running).map((app) => app.start()));
+      await Promise.all(apps.map((app) => waitReady(app, options.readyTimeoutMs ?? READY_MS)));
+    };
+    if (!options.withoutApps && apps.length > 0) {
+      say('starting servers and workers');
+      await startApps();
+    }
+    return {
+      dir,
+      logDir,
+      port,
+      url: `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`,
+      jwtSecret,
+      redisUrl,
+      databaseUrl,
+      redis,
+      postgres,
+      servers: apps.filter((app) => app.kind === 'server'),
+      workers: apps.filter((app) => app.kind === 'worker'),
+      env,
+      startApps,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function startRedis(options: LocalStackOptions, dir: string, logDir: string, say: (line: string) => void) {
+  const { masters = 3, replicasPerMaster = 1 } = options.redis ?? {};
+  say(`starting a Redis Cluster (${masters} masters, ${masters * replicasPerMaster} replicas)`);
+  return startRedisCluster({ ...options.redis, dir: join(dir, 'redis'), logDir, disposable: options.disposable });
+}
+
+function startDatabase(options: LocalStackOptions, dir: string, logDir: string, say: (line: string) => void) {
+  say('starting Postgres');
+  return startPostgres({ dir: join(dir, 'postgres'), logDir, settings: options.postgresSettings });
+}
+
+/** Settings that a user may give to `up` itself by environment; what `up` decides is not among them. */
+const PASSED_ON = ['KEY_PREFIX', 'PARTITIONS', 'ACK', 'LOG_LEVEL', 'QUEUE_URL'];
+
+function inherited(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of PASSED_ON) {
+    const value = process.env[`HOLDFAST_${name}`];
+    if (value !== undefined) found[`HOLDFAST_${name}`] = value;
+  }
+  return found;
+}
