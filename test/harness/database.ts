@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import pg from 'pg';
+import { migrate } from '../../workers/db/migrate.js';
 import { atEnd, sharedDatabaseUrl } from './shared.js';
 
 export interface TestDatabase {
@@ -46,15 +46,6 @@ async function ensureTemplate(client: pg.Client, maintenance: string): Promise<v
   await client.query(`create database ${making}`);
   await migrate(withDatabase(maintenance, making));
   await client.query(`alter database ${making} rename to ${TEMPLATE}`);
-}
-
-async function migrate(url: string): Promise<void> {
-  const module = new URL('../../workers/migrate.js', import.meta.url);
-  const source = new URL('../../workers/migrate.ts', import.meta.url);
-  if (!existsSync(module) && !existsSync(source))
-    throw new Error('There are no migrations: workers/migrate is missing.');
-  const { migrate: run } = (await import(module.href)) as { migrate: (databaseUrl: string) => Promise<unknown> };
-  await run(url);
 }
 
 export function withDatabase(url: string, name: string): string {

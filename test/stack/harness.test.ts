@@ -25,3 +25,25 @@ t.test('a test database is empty, alone and gone after drop', async (t) => {
   const again = new pg.Client({ connectionString: database.url });
   await t.rejects(again.connect(), { code: '3D000' });
 });
+
+t.test('a migrated test database has the tables, and what one borrower writes another does not see', async (t) => {
+  const [one, two] = await Promise.all([testDatabase(), testDatabase()]);
+  const tables = async (url: string) => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      const { rows } = await client.query<{ name: string }>(
+        `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
+      );
+      return rows.map((row) => row.name);
+    } finally {
+      await client.end();
+    }
+  };
+  t.ok((await tables(one.url)).includes('movements'));
+  const client = new pg.Client({ connectionString: one.url });
+  await client.connect();
+  await client.query('create table mine ()');
+  await client.end();
+  t.notOk((await tables(two.url)).includes('mine'));
+});
