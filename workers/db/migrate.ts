@@ -1,0 +1,57 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import pg from 'pg';
+import Postgrator from 'postgrator';
+
+/** Advisory lock of a whole migration: workers start together and one of them migrates. */
+const MIGRATION_LOCK = 1212961601;
+
+/** The folder of the numbered SQL files, from source (`workers/db`) or compiled (`dist/workers/db`). */
+export function migrationsFolder(): string {
+  for (const candidate of ['../sql', '../../../workers/sql']) {
+    const folder = fileURLToPath(new URL(candidate, import.meta.url));
+    if (existsSync(folder)) return folder;
+  }
+  throw new Error('The folder workers/sql with the database migrations is missing.');
+}
+
+export class DatabaseTooNew extends Error {
+  override readonly name = 'DatabaseTooNew';
+}
+
+/**
+ * Brings the database to this version: all missing migrations in one transaction, or none. Checksums of those applied earlier are
+ * compared. Rejects with DatabaseTooNew when the database has migrations that this version does not know.
+ * @returns numbers of the migrations applied now
+ */
+export async function migrate(databaseUrl: string, folder = migrationsFolder()): Promise<number[]> {
+  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'holdfast-migrate' });
+  await client.connect();
+  try {
+    const postgrator = new Postgrator({
+      driver: 'pg',
+      migrationPattern: join(folder, '*.sql').replaceAll('\\', '/'),
+      schemaTable: 'schemaversion',
+      newline: 'LF',
+      execQuery: (query) => client.query(query),
+    });
+    await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    const newest = await postgrator.getMaxVersion();
+    const present = await postgrator.getDatabaseVersion();
+    if (present > newest) {
+      throw new DatabaseTooNew(
+        `The database is at migration ${present}, this version of Holdfast knows ${newest}: run the newer version, or use another database.`,
+      );
+    }
+    const applied = await postgrator.migrate();
+    await client.query('COMMIT');
+    return applied.map((migration) => migration.version);
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  } finally {
+    await client.end();
+  }
+}

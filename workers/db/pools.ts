@@ -1,0 +1,70 @@
+import pg from 'pg';
+
+/** bigint columns hold counts and milliseconds, all within 2^53: numbers, not strings. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser(oid, format) {
+    if (oid === pg.types.builtins.INT8 && format !== 'binary') return Number;
+    // int8[]
+    if ((oid as number) === 1016 && format !== 'binary') return parseNumbers;
+    return pg.types.getTypeParser(oid, format);
+  },
+} as pg.CustomTypesConfig;
+
+function parseNumbers(text: string): number[] {
+  return text === '{}' ? [] : text.slice(1, -1).split(',').map(Number);
+}
+
+export interface Pools {
+  /** Pipelined connections for persist transactions: every statement goes out at once, one round trip a batch. */
+  readonly drain: pg.Pool;
+  /** For everything else; one statement at a time. */
+  readonly general: pg.Pool;
+  end(): Promise<void>;
+}
+
+export interface PoolOptions {
+  /** Persist transactions at a time. Few: what waits meanwhile makes the next batch bigger. */
+  drainConnections?: number;
+  generalConnections?: number;
+  onError?: (error: Error) => void;
+}
+
+const CONNECT_MS = 5_000;
+/** A persist transaction that takes longer than this has met a dead server or a dead link. */
+const QUERY_MS = 30_000;
+
+/** Connects lazily; the database may be away when it is called and later. */
+export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools {
+  const common = {
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types,
+  };
+  const drain = new pg.Pool({
+    ...common,
+    max: options.drainConnections ?? 4,
+    application_name: 'holdfast-drain',
+    query_timeout: QUERY_MS,
+    pipeline: true,
+  } as pg.PoolConfig);
+  const general = new pg.Pool({ ...common, max: options.generalConnections ?? 8, application_name: 'holdfast-worker' });
+  // Arrays hide their length from the planner, and generic plans are made once: look rows up by key, however small the table
+  // was when the plan was made.
+  drain.on('connect', (client) => {
+    void client
+      .query(
+        'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan',
+      )
+      .catch((error: Error) => options.onError?.(error));
+  });
+  for (const pool of [drain, general]) pool.on('error', (error) => options.onError?.(error));
+  return {
+    drain,
+    general,
+    async end() {
+      await Promise.all([drain.end(), general.end()]);
+    },
+  };
+}

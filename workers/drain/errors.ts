@@ -1,0 +1,47 @@
+import type { LogEvent } from '../../engine/types.js';
+
+/** The log of a partition cannot be persisted as it is. The partition halts; nothing is skipped. (FAULTS 18, 21) */
+export class PartitionHalted extends Error {
+  override readonly name: string = 'PartitionHalted';
+  constructor(
+    readonly partition: number,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(reason, options);
+  }
+}
+
+/** An event that cannot be understood. */
+export class PoisonEvent extends PartitionHalted {
+  override readonly name = 'PoisonEvent';
+  constructor(event: Pick<LogEvent, 'partition' | 'epoch' | 'seq' | 'kind'>, reason: string) {
+    super(event.partition, `event ${event.epoch}-${event.seq} (kind ${event.kind}): ${reason}`);
+  }
+}
+
+/** Events are missing between what is persisted and what the log has. */
+export class LogGap extends PartitionHalted {
+  override readonly name = 'LogGap';
+}
+
+/** SQLSTATE of an error of Postgres, '' for others. */
+export function sqlState(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+/** Another process drains or recovers the partition (HF001), or it moved on since it was read (HF002): look again later. */
+export function isContention(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === 'HF001' || state === 'HF002';
+}
+
+/**
+ * The data itself is refused: it will be refused again. HF003: a change of a hold that was never held; class 22: values that do not
+ * fit; class 23: constraints, e.g. a negative count.
+ */
+export function isRefusedData(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === 'HF003' || /^2[23]...$/.test(state);
+}

@@ -1,0 +1,1 @@
+CREATE INDEX stock_by_partition ON stock (partition)
