@@ -88,12 +88,19 @@ async function pass(options: ImportOptions, importId: string, target: Target | u
       return { importId, layout: layout.name, counts, changedNothing: true };
     }
     const api: StockApi = new Api(target, options.onRetry ? { onRetry: options.onRetry } : {});
-    const reason = options.reason ?? `import ${basename(options.file === '-' ? 'standard input' : options.file)}`;
+    const reason = options.reason ?? reasonFor(options.file);
     const counts = await applyRows(rows, api, { importId, reason, dryRun, force, signal, onRejected, onProgress });
     return { importId, layout: layout.name, counts, changedNothing: dryRun ?? false };
   } finally {
     rejects?.close();
   }
+}
+
+/** What the audit trail says: the file's name, fit for a text of 200 bytes without control characters. */
+function reasonFor(file: string): string {
+  const name = file === '-' ? 'standard input' : basename(file);
+  // eslint-disable-next-line no-control-regex -- they are what is taken out
+  return `import ${name.replace(/[\u0000-\u001f\u007f]/g, '?').slice(0, 60)}`;
 }
 
 /** The file alone: what would be accepted, without asking a stack. */

@@ -97,7 +97,9 @@ function checkBeginning(head: Buffer): Buffer {
   for (const [bytes, message] of SIGNATURES) {
     if (bytes.every((byte, i) => head[i] === byte)) throw new CatalogueError(message);
   }
-  if (head.subarray(0, 4096).includes(0)) {
+  // Only in the first line: there it means another encoding or no text at all, later it is damage to one row.
+  const end = head.indexOf(LF);
+  if (head.subarray(0, end < 0 ? head.length : end).includes(0)) {
     throw new CatalogueError('The file is not UTF-8 text (it has NUL bytes). Save it as "CSV UTF-8".');
   }
   const bom = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf;

@@ -60,5 +60,6 @@ export function idOfName(name: string): string | undefined {
 /** The name to write for an id: `idOfName(nameOfId(id)) === id` for every valid id. */
 export function nameOfId(id: string): string {
   const name = decodeName(id);
-  return name !== undefined && idOfName(name) === id ? name : RAW_PREFIX + id;
+  // A name of control characters would be an id that nobody made from a name, and unreadable in a file.
+  return name !== undefined && !/\p{Cc}/u.test(name) && idOfName(name) === id ? name : RAW_PREFIX + id;
 }

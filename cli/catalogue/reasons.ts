@@ -34,7 +34,7 @@ export const LIMITS = {
   columns: 512,
   /** Rows that can be told apart when looking for duplicates; past it the import stops and asks for smaller files. */
   rows: 2_000_000,
-  /** Highest count of one item, the engine's own limit for a quantity. */
+  /** Highest count of one item. The engine takes more; a number past this in a count column is a barcode gone astray. */
   count: 1_000_000_000,
   /** Bytes of one row's attributes as JSON. */
   attributesBytes: 4_096,

@@ -77,6 +77,10 @@ function damaged(line: PhysicalLine, reason: RejectReason, detail: string): CsvR
   return { kind: 'damaged', line: line.number, reason, detail, text: line.text.slice(0, 2000) };
 }
 
+function undecodable(record: PhysicalLine, at: PhysicalLine): CsvRecord {
+  return damaged(record, 'encoding', `line ${at.number} is not valid UTF-8; save the file as "CSV UTF-8"`);
+}
+
 const UNCLOSED = 'a quote is opened and not closed';
 
 /** The next record's lines, or undefined at the end of the file. */
@@ -95,25 +99,22 @@ async function assemble(reader: LineReader, delimiter: string | undefined): Prom
     const next = lines.length < LIMITS.recordLines ? await reader.next() : undefined;
     if (!next || next.fault === 'too_long' || text.length + next.text.length > LIMITS.lineBytes) {
       reader.putBack([...lines.slice(1), ...(next ? [next] : [])]);
-      return decide(damaged(first, 'quotes', UNCLOSED));
+      return decide(first.fault ? undecodable(first, first) : damaged(first, 'quotes', UNCLOSED));
     }
     text += (lines[lines.length - 1] as PhysicalLine).eol + next.text;
     quotes += quotesIn(next.text);
     lines.push(next);
-  }
-  const broken = lines.find((line) => line.fault === 'encoding');
-  if (broken) {
-    const detail = `line ${broken.number} is not valid UTF-8; save the file as "CSV UTF-8"`;
-    return decide(damaged(first, 'encoding', detail), lines);
   }
   if (lines.length > 1) {
     // Two lines with one stray quote each look like one record: parsed now, so that only the first is lost.
     const fault = faultOf(text, delimiter ?? detectDelimiter(first.text));
     if (fault !== undefined) {
       reader.putBack(lines.slice(1));
-      return decide(damaged(first, 'quotes', fault));
+      return decide(first.fault ? undecodable(first, first) : damaged(first, 'quotes', fault));
     }
   }
+  const broken = lines.find((line) => line.fault === 'encoding');
+  if (broken) return decide(undecodable({ ...first, text }, broken), lines);
   return { lines, text };
 }
 
