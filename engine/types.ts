@@ -45,10 +45,12 @@ export interface StockSettings {
   readonly lowStock?: number | null;
   readonly holdSeconds?: number | null;
   readonly room?: string | null;
+  /** Descriptive text by name (title, options …), kept in Postgres only; replaces what was there. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export interface StockItem extends StockLevel {
-  readonly settings: { readonly [K in keyof StockSettings]?: NonNullable<StockSettings[K]> };
+  readonly settings: { readonly [K in Exclude<keyof StockSettings, 'attributes'>]?: NonNullable<StockSettings[K]> };
 }
 
 export type ReservationState = 'held' | 'confirmed' | 'released' | 'expired' | 'returned';
@@ -121,7 +123,11 @@ export interface StockApi {
   /** Reads counts straight from Redis, in the order asked; `undefined` for unknown items. At most 500. (S2) */
   check(items: readonly ItemRef[], options?: CallOptions): Promise<(StockItem | undefined)[]>;
   /** Creates an item or changes its settings. */
-  configure(item: ItemRef, settings: StockSettings, options?: CallOptions): Promise<Outcome<StockItem>>;
+  configure(
+    item: ItemRef,
+    settings: StockSettings,
+    options?: CallOptions,
+  ): Promise<Outcome<StockLevel & { readonly created: boolean }>>;
   restock(
     item: ItemRef,
     request: { quantity: number; reason?: string; movementId?: string },

@@ -3,6 +3,7 @@
 --- This is the commit point: before it nothing is sold, after it everything will be.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key due when claims must be looked at
 --- @key claims claim records
 --- @each id id reservation id
 --- @each actor text who causes it
@@ -48,6 +49,7 @@ local function decide(n, id, actor)
     add_row(n, STATUS.hold_expired, deadline)
   else
     resolve_claim(id, record, CONFIRMED, now)
+    follow_up(id, now)
     add_event(
       EVENT.claim_confirmed, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
     )
@@ -65,4 +67,5 @@ for n = 1, OPS do
 end
 
 store_claims(claims_key)
+store_due(due_key)
 return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

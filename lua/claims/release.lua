@@ -3,6 +3,7 @@
 --- One past its deadline is expired instead. Repeating answers `exists` with the state it ended in.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key due when claims must be looked at
 --- @key claims claim records
 --- @each id id reservation id
 --- @each actor text who causes it
@@ -45,6 +46,7 @@ local function decide(n, id, actor)
   elseif before == HELD then
     local ended = state == EXPIRED and EXPIRED or RELEASED
     resolve_claim(id, record, ended, now)
+    follow_up(id, now)
     add_event(
       ended == EXPIRED and EVENT.claim_expired or EVENT.claim_released,
       '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
@@ -65,4 +67,5 @@ for n = 1, OPS do
 end
 
 store_claims(claims_key)
+store_due(due_key)
 return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

@@ -35,6 +35,11 @@ local function due_claim(record, id)
   add_due(record[C_DEADLINE], 'c:' .. id)
 end
 
+-- The holds are told by whoever decided; should that process die, the sweep looks at the claim soon and tells them.
+local function follow_up(id, now)
+  add_due(now + LIMIT.claim_seconds * 1000, 'c:' .. id)
+end
+
 local function resolve_claim(id, record, state, now)
   record[C_STATE] = state
   record[C_RESOLVED] = now

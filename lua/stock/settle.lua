@@ -9,6 +9,7 @@
 --- @key claims claim records
 --- @key ids answers given before
 --- @each member text an entry of the due index
+--- @each later int 0; or ms after which to look at it again, because what it asks for could not be done
 --- @status ok forgotten:int
 --- @status fenced
 --- @status invalid_argument
@@ -75,15 +76,20 @@ end
 local settled = {}
 for n = 1, OPS do
   -- @bind each
-  if not member then
+  if not member or not later then
     add_row(n, STATUS.invalid_argument)
   else
     local score = redis.call('ZSCORE', due_key, member)
-    local is_due = score and tonumber(score) <= now
-    if is_due then
+    local forgotten = 0
+    if score and tonumber(score) <= now then
       settled[#settled + 1] = member
+      if later > 0 then
+        add_due(now + later, member)
+      else
+        forgotten = settle(member)
+      end
     end
-    add_row(n, STATUS.ok, is_due and settle(member) or 0)
+    add_row(n, STATUS.ok, forgotten)
   end
 end
 
