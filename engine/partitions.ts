@@ -14,9 +14,8 @@ for (let byte = 0; byte < 256; byte++) {
   CRC16[byte] = crc;
 }
 
-/** CRC16/XMODEM, as Redis Cluster hashes keys. `text` is ASCII: ids, refs and tags are. */
-export function crc16(text: string, from = 0, to = text.length): number {
-  let crc = 0;
+/** CRC16/XMODEM, as Redis Cluster hashes keys. `text` is ASCII: ids, refs and tags are. `crc` continues an earlier one. */
+export function crc16(text: string, from = 0, to = text.length, crc = 0): number {
   for (let i = from; i < to; i++) crc = ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ text.charCodeAt(i)) & 0xff]!;
   return crc;
 }
@@ -51,6 +50,11 @@ export class Partitions {
   /** The partition of a stock item; `ref` is `location:sku`. */
   of(ref: string): number {
     return crc16(ref) & this.mask;
+  }
+
+  /** Whether what has this CRC16 belongs to the partition. */
+  belongs(crc: number, partition: number): boolean {
+    return (crc & this.mask) === partition;
   }
 
   /** The partition that decides about a reservation id. */
