@@ -76,14 +76,18 @@ export class Api {
 
   /** The items as they are now, in the order asked for; at most 500. */
   async query(items: [location: string, sku: string][]): Promise<LiveItem[]> {
-    const body = await this.call<{ items: Record<string, unknown>[] }>('POST', '/v1/stock/query?fresh=true', { items });
+    const body = await this.call<{ items: { available?: number; reserved?: number; code?: string }[] }>(
+      'POST',
+      '/v1/stock/query?fresh=true',
+      { items },
+    );
     if (!Array.isArray(body.items) || body.items.length !== items.length) {
       throw new ApiError(`POST /v1/stock/query answered ${body.items?.length} items for ${items.length}`);
     }
     return body.items.map((item) => {
-      if (item['code'] === 'sku_not_found') return undefined;
-      if (item['code'] !== undefined) throw new ApiError(`POST /v1/stock/query: ${String(item['code'])}`);
-      return { available: Number(item['available']), reserved: Number(item['reserved']) };
+      if (item.code === 'sku_not_found') return undefined;
+      if (item.code !== undefined) throw new ApiError(`POST /v1/stock/query: ${item.code}`);
+      return { available: Number(item.available), reserved: Number(item.reserved) };
     });
   }
 
@@ -98,16 +102,14 @@ export class Api {
     return body.results;
   }
 
-  /** Every item, page by page; only those of `location` where it is given. */
-  async *exportItems(location?: string, limit = 500): AsyncGenerator<ExportedItem> {
+  /** Every item, page by page. */
+  async *exportItems(limit = 500): AsyncGenerator<ExportedItem> {
     let after: string | undefined;
     for (;;) {
       const query = new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
-      const page = await this.call<{ items: ExportedItem[]; next?: string | null }>(
-        'GET',
-        `/v1/stock/export?${query.toString()}`,
-      );
-      for (const item of page.items) if (location === undefined || item.location === location) yield item;
+      const path = `/v1/stock/export?${query.toString()}`;
+      const page = await this.call<{ items: ExportedItem[]; next?: string | null }>('GET', path);
+      yield* page.items;
       if (page.next === undefined || page.next === null || page.next === '') return;
       if (page.next === after) throw new ApiError('GET /v1/stock/export repeats its page');
       after = page.next;

@@ -80,7 +80,7 @@ export async function applyRows(
   const limit = options.batchRows ?? 500;
   const width = options.inFlight ?? 4;
   const running = new Set<Promise<void>>();
-  let failure: unknown;
+  let failure: Error | undefined;
   let inFlight = 0;
   let batch: AcceptedRow[] = [];
   let bytes = 0;
@@ -97,7 +97,7 @@ export async function applyRows(
     if (mine.length === 0 || failure !== undefined) return;
     const task = applyBatch(mine, api, options, counts, reject)
       .catch((error: unknown) => {
-        failure ??= error;
+        failure ??= error instanceof Error ? error : new Error(String(error));
       })
       .finally(() => {
         inFlight -= mine.length;

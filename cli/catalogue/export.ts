@@ -1,9 +1,5 @@
 /** One export from the running stack to a file; what `./holdfast export` runs. */
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { finished } from 'node:stream/promises';
-import type { Writable } from 'node:stream';
+import { open, rename, rm } from 'node:fs/promises';
 import { Api, type Target } from './api.js';
 import { idOfName, isId } from './names.js';
 import { CatalogueError } from './reasons.js';
@@ -24,12 +20,6 @@ export interface ExportOptions extends WriteOptions {
  * @throws {ApiError} where the stack does not answer
  */
 export async function exportCatalogue(options: ExportOptions): Promise<number> {
-  const { out } = options;
-  const toFile = out !== undefined && out !== '-';
-  const part = toFile ? `${out}.part-${process.pid}` : '';
-  const stream: Writable = toFile ? createWriteStream(part) : process.stdout;
-  let failed: Error | undefined;
-  stream.on('error', (error) => (failed = error));
   let items = 0;
   async function* counted(): AsyncGenerator<ExportedItem> {
     for await (const item of selected(options)) {
@@ -38,38 +28,53 @@ export async function exportCatalogue(options: ExportOptions): Promise<number> {
       if (items % 500 === 0) options.onProgress?.(items);
     }
   }
+  const text = catalogueText(counted(), options);
+  if (options.out === undefined || options.out === '-') await toStandardOutput(text);
+  else await toFile(text, options.out);
+  return items;
+}
+
+async function toFile(text: AsyncIterable<string>, out: string): Promise<void> {
+  const part = `${out}.part-${process.pid}`;
+  const cannot = (error: Error): never => {
+    throw new CatalogueError(`Cannot write ${out}: ${error.message}`);
+  };
+  // Opened before the first request: a folder that is not there should not cost a download to find out.
+  const handle = await open(part, 'wx').catch(cannot);
   try {
-    for await (const text of catalogueText(counted(), options)) {
-      if (failed) throw failed;
-      if (!stream.write(text)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
-    }
-    if (!toFile) return items;
-    stream.end();
-    await finished(stream);
-    await rename(part, out);
-    return items;
+    for await (const piece of text) await handle.writeFile(piece).catch(cannot);
+    await handle.close();
+    await rename(part, out).catch(cannot);
   } catch (error) {
-    if (toFile) {
-      stream.destroy();
-      await rm(part, { force: true });
-    }
-    // Whoever reads our standard output may stop before the end (`| head`): that is no failure.
-    if (!toFile && (error as NodeJS.ErrnoException).code === 'EPIPE') return items;
-    if (failed && error === failed)
-      throw new CatalogueError(`Cannot write ${out ?? 'standard output'}: ${failed.message}`);
+    await handle.close().catch(() => undefined);
+    await rm(part, { force: true });
     throw error;
+  }
+}
+
+async function toStandardOutput(text: AsyncIterable<string>): Promise<void> {
+  let closed = false;
+  // Whoever reads our output may stop before its end (`| head`): that is no failure, but there is nobody to write for.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    closed = true;
+  });
+  for await (const piece of text) {
+    if (closed) return;
+    await new Promise<void>((resolve) => process.stdout.write(piece, () => resolve()));
   }
 }
 
 /** Items of the location asked for. A name and an id can be the same text; both then count. */
 async function* selected(options: ExportOptions): AsyncGenerator<ExportedItem> {
   const api = new Api(options.target);
-  if (options.location === undefined) {
+  const { location } = options;
+  if (location === undefined) {
     yield* api.exportItems();
     return;
   }
-  const ids = new Set([idOfName(options.location), isId(options.location) ? options.location : undefined]);
+  const ids = new Set([idOfName(location), isId(location) ? location : undefined]);
   ids.delete(undefined);
-  if (ids.size === 0) throw new CatalogueError(`Not a location: ${JSON.stringify(options.location)}`);
+  if (ids.size === 0) throw new CatalogueError(`Not a location: ${JSON.stringify(location)}`);
   for await (const item of api.exportItems()) if (ids.has(item.location)) yield item;
 }

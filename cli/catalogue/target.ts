@@ -1,7 +1,8 @@
 /** Which stack to talk to: the one named by `--url`, or the local one in a data folder. */
-import { SignJWT } from 'jose';
+import { resolve } from 'node:path';
 import { defaultDataDir } from '../../stack/project.js';
-import { loadSecrets, runningState } from '../../stack/state.js';
+import { runningState } from '../../stack/state.js';
+import { signToken } from '../token.js';
 import type { Target } from './api.js';
 import { CatalogueError } from './reasons.js';
 
@@ -29,23 +30,13 @@ export async function resolveTarget(options: TargetOptions, env = process.env): 
     }
     return { url, token };
   }
-  const data = options.data ?? defaultDataDir();
+  const data = options.data === undefined ? defaultDataDir() : resolve(options.data);
   const state = runningState(data);
   if (!state) {
     throw new CatalogueError(
       `No stack runs in ${data}. Start one with ./holdfast up, or name another by --url and --token.`,
     );
   }
-  return { url: state.url, token: token ?? (await adminToken(loadSecrets(data).jwtSecret, state.env)) };
-}
-
-async function adminToken(secret: string, env: Record<string, string>): Promise<string> {
-  return new SignJWT({ role: 'admin' })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject('catalogue')
-    .setIssuer(env['HOLDFAST_JWT_ISSUER'] ?? 'holdfast')
-    .setAudience(env['HOLDFAST_JWT_AUDIENCE'] ?? 'holdfast')
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1000) + TOKEN_SECONDS)
-    .sign(new TextEncoder().encode(secret));
+  const claims = { role: 'admin', sub: 'catalogue', ttlSeconds: TOKEN_SECONDS } as const;
+  return { url: state.url, token: token ?? (await signToken(data, claims)) };
 }

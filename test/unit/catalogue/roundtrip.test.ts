@@ -51,7 +51,7 @@ t.test('export → import gives every item back', async (t) => {
         if (layout.name !== 'current') throw new Error(layout.name);
         const back = outcomes.map((row) => {
           if (row.kind !== 'accepted') throw new Error(JSON.stringify(row));
-          const { location, sku, count, overwrite, attributes } = row as AcceptedRow;
+          const { location, sku, count, overwrite, attributes } = row;
           return { location, sku, count, overwrite, attributes };
         });
         const expected = list.map(({ location, sku, available, reserved, attributes }) => ({
