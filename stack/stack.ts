@@ -94,12 +94,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const databaseUrl = options.databaseUrl ?? postgres!.url;
     const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url');
     const env: Record<string, string> = {
+      ...inherited(),
       HOLDFAST_REDIS_URL: redisUrl,
       HOLDFAST_DATABASE_URL: databaseUrl,
       HOLDFAST_PORT: String(port),
       HOLDFAST_HOST: host,
       HOLDFAST_JWT_SECRET: jwtSecret,
-      ...inherited(),
       ...options.env,
     };
     const common = { runDir: join(dir, 'run'), logDir, disposable: options.disposable };
@@ -154,14 +154,10 @@ function startDatabase(options: LocalStackOptions, dir: string, logDir: string, 
   return startPostgres({ dir: join(dir, 'postgres'), logDir, settings: options.postgresSettings });
 }
 
-/** Settings that a user may give to `up` itself by environment; what `up` decides is not among them. */
-const PASSED_ON = ['KEY_PREFIX', 'PARTITIONS', 'ACK', 'LOG_LEVEL', 'QUEUE_URL'];
-
+/** Settings that the caller of `up` has in its environment reach servers and workers, except those that `up` decides. */
 function inherited(): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const name of PASSED_ON) {
-    const value = process.env[`HOLDFAST_${name}`];
-    if (value !== undefined) found[`HOLDFAST_${name}`] = value;
-  }
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined && name.startsWith('HOLDFAST_') && !name.startsWith('HOLDFAST_TEST_')) found[name] = value;
   return found;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -7,6 +7,7 @@ import { type Postgres, startPostgres } from '../../stack/postgres.js';
 import { onShutdown } from '../../stack/processes.js';
 import { type RedisCluster, startRedisCluster } from '../../stack/redis-cluster.js';
 import { claimTempDir, sweepTempDirs } from '../../stack/temp.js';
+import { TEST_REDIS_CONF } from './settings.js';
 
 /**
  * What a test file borrows from the run it belongs to. A file that is run by hand (`npx tsx test/…`) finds no run and starts
@@ -14,8 +15,16 @@ import { claimTempDir, sweepTempDirs } from '../../stack/temp.js';
  */
 const own: { dir?: string; redis?: Promise<RedisCluster>; postgres?: Promise<Postgres> } = {};
 
-/** Settings of every Redis Cluster in tests: DEBUG is there to compare digests and to provoke faults. */
-export const TEST_REDIS_CONF: Record<string, string> = { 'enable-debug-command': 'local', 'repl-backlog-size': '8mb' };
+// tap ends a file after 30 s; here the runner bounds a file, and by hand nobody is waiting.
+t.setTimeout(0);
+
+// A file that does not end has left something open. Registered first, so that it runs after all other teardowns.
+t.teardown(() => {
+  const LINGER_MS = 5_000;
+  setTimeout(() => {
+    console.error(`# This file is done but does not end. Still open: ${process.getActiveResourcesInfo().join(', ')}`);
+  }, LINGER_MS).unref();
+});
 
 /** Registers work for the end of the test file: after all tests, before the file is judged. Last in, first out. */
 export function atEnd(work: () => Promise<void>): void {
@@ -29,6 +38,7 @@ export function atEnd(work: () => Promise<void>): void {
 /** A folder for this test file that is removed at its end. World-traversable, so that Postgres' own user can work in it. */
 export function tempDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
+  chmodSync(dir, 0o755);
   claimTempDir(dir, identify(process.pid)!);
   atEnd(async () => rmSync(dir, { recursive: true, force: true }));
   return dir;

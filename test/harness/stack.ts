@@ -3,7 +3,8 @@ import { SignJWT } from 'jose';
 import { type Postgres, startPostgres } from '../../stack/postgres.js';
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from '../../stack/redis-cluster.js';
 import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../stack/stack.js';
-import { atEnd, tempDir, TEST_REDIS_CONF } from './shared.js';
+import { TEST_REDIS_CONF } from './settings.js';
+import { atEnd, tempDir } from './shared.js';
 
 export interface TestStack extends LocalStack {
   /** An `Authorization` header for the stack's server. */
