@@ -42,3 +42,13 @@ local function store_buyers(index, buyers)
     end
   end
 end
+
+-- `detail` of held and deducted: 'limited' when the units count towards a limit; then who for, where that is not the actor.
+-- With it the log tells the record's buyer exactly.
+local function buyer_detail(counted, buyer, actor)
+  local detail = counted and 'limited' or ''
+  if buyer ~= actor then
+    detail = detail .. ' for:' .. buyer
+  end
+  return detail
+end

@@ -63,7 +63,7 @@ local function decide(n, op, index)
     add_units(index, op.buyer, op.quantity)
   end
   move_units(item, -op.quantity, 0, op.quantity)
-  local detail = item.buyer_limit > 0 and 'limited' or ''
+  local detail = buyer_detail(item.buyer_limit > 0, op.buyer, op.actor)
   add_event(EVENT.deducted, item.ref, op.id, op.quantity, op.actor, detail, item, 0, op.fingerprint, 0)
   mark_crossed(item, item.available + op.quantity)
   set_id(field, EVENT.deducted, op.fingerprint, item, now)
