@@ -16,6 +16,7 @@ export function expandBinds(header: Header, body: SourceLine[], diagnostics: Dia
     const name = match[2] as BindName;
     if (!(name in BINDERS)) {
       diagnostics.error(at, `@bind needs one of keys, args, each, line, not '${name}'`);
+      line.text = '';
       continue;
     }
     if (seen.has(name) && (name === 'keys' || name === 'args')) diagnostics.error(at, `@bind ${name} stands twice`);
@@ -53,14 +54,36 @@ function bindKeys({ keys, items }: Header): string {
   return parts.join('; ');
 }
 
-function bindArgs({ args, each }: Header): string {
+function bindArgs({ items, args, each, line }: Header): string {
   const parts: string[] = [];
   if (args.length)
     parts.push(
       `local ${args.map((a) => a.name).join(', ')} = ${args.map((a, i) => check(a, `ARGV[${i + 1}]`)).join(', ')}`,
     );
-  if (each.length) parts.push(`local OPS = to_int(ARGV[${args.length + 1}])`, `local at = ${args.length + 1}`);
+  if (each.length)
+    parts.push(
+      `local OPS = to_int(ARGV[${args.length + 1}])`,
+      frameCheck(args.length + 1, items.length > 0, each.length, line.length),
+      `local at = ${args.length + 1}`,
+    );
   return parts.join('; ');
+}
+
+/**
+ * Counts come from outside and drive loops: one of 2^53 would hang the node, one that is off by one would read the fields of the
+ * next operation as its own. So the whole frame has to fit before any field is looked at.
+ */
+function frameCheck(counts: number, items: boolean, each: number, line: number): string {
+  const refuse = "return redis.error_reply('HOLDFASTARG counts do not fit the keys and arguments')";
+  const own = items ? ' or ITEMS % 1 ~= 0 or ITEMS > LIMIT.max_items' : '';
+  const exact = line ? '' : ` or #ARGV ~= ${counts} + OPS * ${each}`;
+  const all = `if not OPS or OPS < 1 or OPS > LIMIT.max_ops${own}${exact} then ${refuse} end`;
+  if (!line) return all;
+  const skip = `last = lines and last + ${each + 1} + lines * ${line}`;
+  return (
+    `${all}; local last = ${counts}; for _ = 1, OPS do local lines = to_int(ARGV[last + ${each + 1}]); ${skip}; ` +
+    `if not last or last > #ARGV then ${refuse} end end; if last ~= #ARGV then ${refuse} end`
+  );
 }
 
 function bindEach({ each, line }: Header): string {
