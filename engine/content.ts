@@ -1,6 +1,6 @@
 /** Checks and canonical forms of what callers pass in. Bad input is refused here, before anything is sent. */
 import { InvalidArgument } from './errors.js';
-import { LIMITS } from './scripts/generated/limits.js';
+import { limits } from './scripts/generated/limits.js';
 import type { ItemRef, Line } from './types.js';
 
 const ID = /^[A-Za-z0-9._~-]{1,128}$/;
@@ -24,8 +24,8 @@ export function checkWhole(value: unknown, least: number, most: number, what: st
 /** Free text for the audit trail: at most limits.text_bytes of UTF-8. */
 export function checkText(value: string | undefined, what: string): string {
   if (value === undefined) return '';
-  if (typeof value !== 'string' || Buffer.byteLength(value) > LIMITS.text_bytes)
-    throw new InvalidArgument(`${what} must be text of at most ${LIMITS.text_bytes} bytes`);
+  if (typeof value !== 'string' || Buffer.byteLength(value) > limits.text_bytes)
+    throw new InvalidArgument(`${what} must be text of at most ${limits.text_bytes} bytes`);
   return value;
 }
 
@@ -43,22 +43,22 @@ export function itemOf(ref: string): ItemRef {
 
 /** Lines by ref, duplicates summed (S5), in the order of their refs: the order of the record. */
 export function refLines(lines: readonly Line[]): RefLine[] {
-  if (!Array.isArray(lines) || lines.length < 1 || lines.length > LIMITS.max_lines)
-    throw new InvalidArgument(`lines must be 1 to ${LIMITS.max_lines}`);
+  if (!Array.isArray(lines) || lines.length < 1 || lines.length > limits.max_lines)
+    throw new InvalidArgument(`lines must be 1 to ${limits.max_lines}`);
   if (lines.length === 1) {
     const line = lines[0]!;
-    checkWhole(line.quantity, 1, LIMITS.max_quantity, 'quantity');
+    checkWhole(line.quantity, 1, limits.max_quantity, 'quantity');
     return [{ item: refOf(line), quantity: line.quantity }];
   }
   const sums = new Map<string, number>();
   for (const line of lines) {
-    checkWhole(line.quantity, 1, LIMITS.max_quantity, 'quantity');
+    checkWhole(line.quantity, 1, limits.max_quantity, 'quantity');
     const ref = refOf(line);
     sums.set(ref, (sums.get(ref) ?? 0) + line.quantity);
   }
   return [...sums.keys()].sort().map((item) => {
     const quantity = sums.get(item)!;
-    checkWhole(quantity, 1, LIMITS.max_quantity, 'the quantity of an item over all its lines');
+    checkWhole(quantity, 1, limits.max_quantity, 'the quantity of an item over all its lines');
     return { item, quantity };
   });
 }

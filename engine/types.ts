@@ -151,11 +151,7 @@ export interface ReservationsApi {
   /** Moves the deadline to `holdSeconds` from now; never brings it nearer. */
   extend(reservationId: string, holdSeconds: number, options?: CallOptions): Promise<Outcome<Reservation>>;
   /** Brings sold units back on sale; all of them without `lines`. */
-  return(
-    reservationId: string,
-    lines?: readonly ReturnLine[],
-    options?: CallOptions,
-  ): Promise<Outcome<Reservation>>;
+  return(reservationId: string, lines?: readonly ReturnLine[], options?: CallOptions): Promise<Outcome<Reservation>>;
 }
 
 /** One event of the log, as workers persist it (docs/protocol.md). */

@@ -3,7 +3,7 @@ import { checkId, checkText, checkWhole, fingerprint, refOf } from '../content.j
 import { ackOf, change, timeoutOf, type Context } from '../context.js';
 import { InvalidArgument } from '../errors.js';
 import { randomId } from '../ids.js';
-import { LIMITS } from '../scripts/generated/limits.js';
+import { limits } from '../scripts/generated/limits.js';
 import { stockAdjust } from '../scripts/generated/stock-adjust.js';
 import type { AdjustRequest, CallOptions, ItemRef, Outcome, StockLevel } from '../types.js';
 import { levelOutcome } from './level.js';
@@ -42,10 +42,10 @@ function countOrDifference({ by, countedTo }: AdjustRequest): [isCount: number, 
   if ((by === undefined) === (countedTo === undefined))
     throw new InvalidArgument('give either by (a difference) or countedTo (a physical count)');
   if (countedTo !== undefined) {
-    checkWhole(countedTo, 0, LIMITS.max_stock, 'countedTo');
+    checkWhole(countedTo, 0, limits.max_stock, 'countedTo');
     return [1, countedTo];
   }
-  checkWhole(by, -LIMITS.max_stock, LIMITS.max_stock, 'by');
+  checkWhole(by, -limits.max_stock, limits.max_stock, 'by');
   if (by === 0) throw new InvalidArgument('by must not be 0');
   return [0, by];
 }

@@ -3,7 +3,7 @@ import { checkId, checkText, checkWhole, refOf } from '../content.js';
 import { ackOf, change, timeoutOf, type Context } from '../context.js';
 import { InvalidArgument } from '../errors.js';
 import { done, refusal } from '../outcome.js';
-import { LIMITS } from '../scripts/generated/limits.js';
+import { limits } from '../scripts/generated/limits.js';
 import { stockConfigure } from '../scripts/generated/stock-configure.js';
 import type { CallOptions, ItemRef, Outcome, StockLevel, StockSettings } from '../types.js';
 import { levelOf } from './level.js';
@@ -28,19 +28,19 @@ export async function configure(
   if (rest.opensAt && rest.closesAt && rest.opensAt >= rest.closesAt)
     throw new InvalidArgument('closesAt must be later than opensAt');
   const detail = JSON.stringify(attributes ? { ...rest, attributes } : rest);
-  if (Buffer.byteLength(detail) > LIMITS.detail_bytes)
-    throw new InvalidArgument(`settings and attributes take more than ${LIMITS.detail_bytes} bytes`);
+  if (Buffer.byteLength(detail) > limits.detail_bytes)
+    throw new InvalidArgument(`settings and attributes take more than ${limits.detail_bytes} bytes`);
   const answer = await change(
     context,
     stockConfigure,
     context.partitions.of(ref),
     {
       item: ref,
-      buyerLimit: numeric(rest.buyerLimit, LIMITS.max_quantity, 'buyerLimit'),
+      buyerLimit: numeric(rest.buyerLimit, limits.max_quantity, 'buyerLimit'),
       opens: numeric(rest.opensAt, LAST_TIME, 'opensAt'),
       closes: numeric(rest.closesAt, LAST_TIME, 'closesAt'),
-      lowMark: numeric(rest.lowStock, LIMITS.max_stock, 'lowStock'),
-      holdSeconds: numeric(rest.holdSeconds, LIMITS.max_hold_seconds, 'holdSeconds'),
+      lowMark: numeric(rest.lowStock, limits.max_stock, 'lowStock'),
+      holdSeconds: numeric(rest.holdSeconds, limits.max_hold_seconds, 'holdSeconds'),
       room: rest.room === null ? '-' : (rest.room ?? ''),
       force: attributes ? 1 : 0,
       detail,

@@ -2,7 +2,7 @@
 import { checkId, checkText, checkWhole, fingerprint, refOf } from '../content.js';
 import { ackOf, change, timeoutOf, type Context } from '../context.js';
 import { Deadline } from '../outcome.js';
-import { LIMITS } from '../scripts/generated/limits.js';
+import { limits } from '../scripts/generated/limits.js';
 import { stockDeduct, type StockDeductOp } from '../scripts/generated/stock-deduct.js';
 import type { CallOptions, ItemRef, Outcome, StockLevel } from '../types.js';
 import { levelOutcome } from './level.js';
@@ -42,7 +42,7 @@ function deductOp(item: ItemRef, request: DeductRequest, options: CallOptions | 
   const buyer = request.buyerId ?? '';
   const room = request.room ?? '';
   checkId(request.orderId, 'orderId');
-  checkWhole(request.quantity, 1, LIMITS.max_quantity, 'quantity');
+  checkWhole(request.quantity, 1, limits.max_quantity, 'quantity');
   if (buyer !== '') checkId(buyer, 'buyerId');
   if (room !== '') checkId(room, 'room');
   return {

@@ -2,7 +2,7 @@
 import { checkId, checkText, checkWhole, fingerprint, refOf } from '../content.js';
 import { ackOf, change, timeoutOf, type Context } from '../context.js';
 import { randomId } from '../ids.js';
-import { LIMITS } from '../scripts/generated/limits.js';
+import { limits } from '../scripts/generated/limits.js';
 import { stockRestock } from '../scripts/generated/stock-restock.js';
 import type { CallOptions, ItemRef, Outcome, StockLevel } from '../types.js';
 import { levelOutcome } from './level.js';
@@ -16,7 +16,7 @@ export async function restock(
   const ref = refOf(item);
   const id = request.movementId ?? randomId();
   checkId(id, 'movementId');
-  checkWhole(request.quantity, 1, LIMITS.max_stock, 'quantity');
+  checkWhole(request.quantity, 1, limits.max_stock, 'quantity');
   const reason = checkText(request.reason, 'reason');
   const answer = await change(
     context,

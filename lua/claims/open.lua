@@ -69,9 +69,6 @@ end
 
 for n = 1, OPS do
   -- @bind each
-  if not LINES then
-    return redis.error_reply('HOLDFASTARG operation ' .. n .. ' has no line count')
-  end
   local lines = {}
   local valid = id and fingerprint and buyer and LINES >= 1 and LINES <= LIMIT.max_lines
   for _ = 1, LINES do

@@ -6,5 +6,6 @@ local function open_epoch(meta)
   if fields[1] ~= redis.call('CLUSTER', 'MYID') then
     return nil
   end
-  return tonumber(fields[2]), tonumber(fields[3])
+  local seq = tonumber(fields[3])
+  return seq and tonumber(fields[2]), seq
 end

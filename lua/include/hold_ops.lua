@@ -9,9 +9,6 @@ local function read_ops(holds)
   local ids = {}
   for n = 1, OPS do
     -- @bind each
-    if not LINES then
-      error('HOLDFASTARG operation ' .. n .. ' has no line count')
-    end
     local lines, valid = {}, id and attempt and actor and LINES >= 1 and LINES <= LIMIT.max_lines
     for line = 1, LINES do
       -- @bind line

@@ -33,8 +33,9 @@ local function to_idopt(text)
   return to_id(text)
 end
 
+-- No NUL: Postgres cannot keep one in a text.
 local function to_text(text)
-  if text and #text <= LIMIT.detail_bytes then
+  if text and #text <= LIMIT.detail_bytes and not string.find(text, '%z') then
     return text
   end
   return nil

@@ -56,9 +56,6 @@ end
 local ops, ids, lone_ids = {}, {}, {}
 for n = 1, OPS do
   -- @bind each
-  if not LINES then
-    return redis.error_reply('HOLDFASTARG operation ' .. n .. ' has no line count')
-  end
   local lines, seen = {}, {}
   local valid = id and fingerprint and attempt and buyer and hold and room and actor
     and hold <= LIMIT.max_hold_seconds and LINES >= 1 and LINES <= LIMIT.max_lines
@@ -182,7 +179,7 @@ local function hold_units(op, deadline)
     local at = #record
     record[at + 1], record[at + 2], record[at + 3], record[at + 4] = item.ref, quantity, 0, counted
     add_event(
-      EVENT.held, item.ref, op.id, quantity, op.actor, counted == 1 and 'limited' or '', item,
+      EVENT.held, item.ref, op.id, quantity, op.actor, buyer_detail(counted == 1, op.buyer, op.actor), item,
       deadline, op.fingerprint, op.attempt
     )
   end

@@ -38,9 +38,6 @@ end
 local ops, ids = {}, {}
 for n = 1, OPS do
   -- @bind each
-  if not LINES then
-    return redis.error_reply('HOLDFASTARG operation ' .. n .. ' has no line count')
-  end
   local lines, totals = {}, {}
   local valid = id and attempt and actor and LINES >= 1 and LINES <= LIMIT.max_lines
   for line = 1, LINES do

@@ -1,0 +1,125 @@
+/** Confirm and release: one decision at the home, which the parts of a claim then follow. (S3, S9) */
+import { checkId, checkText } from '../content.js';
+import { ackOf, change, timeoutOf, type Context } from '../context.js';
+import { Deadline, done, narrowest, refusal } from '../outcome.js';
+import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
+import { claimsRelease } from '../scripts/generated/claims-release.js';
+import type { StatusName } from '../scripts/generated/statuses.js';
+import type { Script } from '../scripts/script.js';
+import type { Ack, CallOptions, Outcome, Reservation, ReservationState } from '../types.js';
+import { tellPart, tellParts } from './follow.js';
+import { locate, type Place, type Places } from './place.js';
+import { stateName } from './record.js';
+import { find, view } from './view.js';
+
+type DecisionName = 'confirm' | 'release';
+
+interface Decided {
+  readonly status: StatusName;
+  readonly state?: number;
+  readonly deadline?: number;
+}
+
+const CLAIM_SCRIPTS: Readonly<Record<DecisionName, Script<void, { id: string; actor: string }, Decided>>> = {
+  confirm: claimsConfirm,
+  release: claimsRelease,
+};
+
+interface Request {
+  readonly id: string;
+  readonly decision: DecisionName;
+  readonly ack: Ack;
+  readonly actor: string;
+  readonly deadline: Deadline;
+}
+
+export async function decide(
+  context: Context,
+  places: Places,
+  decision: DecisionName,
+  id: string,
+  options?: CallOptions,
+): Promise<Outcome<Reservation>> {
+  checkId(id, 'reservationId');
+  const request: Request = {
+    id,
+    decision,
+    ack: ackOf(context, options),
+    actor: checkText(options?.actor, 'actor'),
+    deadline: new Deadline(timeoutOf(context, options)),
+  };
+  const known = places.get(id);
+  if (known) {
+    const outcome = await decideAt(context, known, request);
+    // What is remembered may be of an earlier reservation under this id: look before saying no.
+    if (isAboutReservation(outcome)) return outcome;
+    places.forget(id);
+  }
+  const found = await locate(context, id, request.deadline.left());
+  if (!found) return refusal('reservation_not_found');
+  places.remember(id, found.place);
+  return decideAt(context, found.place, request);
+}
+
+function isAboutReservation(outcome: Outcome<Reservation>): boolean {
+  return outcome.status !== 'items_mismatch' && outcome.status !== 'reservation_not_found';
+}
+
+function decideAt(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
+  return place.attempt === 0 ? decideAlone(context, place, request) : decideClaim(context, place, request);
+}
+
+async function decideAlone(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
+  const { id, ack, actor, deadline } = request;
+  const options = { ack, timeoutMs: deadline.left(), actor: actor || place.buyerId };
+  const answer = await tellPart(context, id, 0, place.parts[0]!, request.decision, options);
+  return outcomeOf(context, place, request, answer.result, answer.now, answer.ack);
+}
+
+async function decideClaim(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
+  const { id, ack, decision, deadline } = request;
+  const actor = request.actor || place.buyerId;
+  const answer = await change(
+    context,
+    CLAIM_SCRIPTS[decision],
+    place.home,
+    { id, actor },
+    {
+      ack,
+      timeoutMs: deadline.left(),
+      id,
+    },
+  );
+  const { result } = answer;
+  if (result.state === undefined) return refusal(result.status);
+  // The claim is decided; parts that cannot be told now are told by the sweep.
+  const told = await tellParts(
+    context,
+    id,
+    place,
+    result.state === 2 ? 'confirm' : result.state === 3 ? 'release' : 'expire',
+    {
+      ack,
+      timeoutMs: deadline.left(),
+      actor,
+    },
+  );
+  return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told ?? 'executed']));
+}
+
+async function outcomeOf(
+  context: Context,
+  place: Place,
+  request: Request,
+  result: Decided,
+  now: number,
+  ack: Ack,
+): Promise<Outcome<Reservation>> {
+  const { status, state, deadline } = result;
+  if ((status !== 'ok' && status !== 'exists') || state === undefined || deadline === undefined) return refusal(status);
+  const name = stateName(state) as ReservationState;
+  // Units of a reservation that was confirmed earlier may have come back since: only the records know.
+  const current =
+    status === 'exists' && name === 'confirmed' ? await find(context, request.id, request.deadline.left()) : undefined;
+  return done(status, current ?? view(request.id, place, name, deadline, now), ack);
+}

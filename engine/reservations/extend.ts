@@ -1,0 +1,40 @@
+/** Moving the deadline of a reservation. (S3, T3) */
+import { checkId, checkText, checkWhole } from '../content.js';
+import { ackOf, change, timeoutOf, type Context } from '../context.js';
+import { Deadline, done, refusal } from '../outcome.js';
+import { claimsExtend } from '../scripts/generated/claims-extend.js';
+import { limits } from '../scripts/generated/limits.js';
+import { stockExtend } from '../scripts/generated/stock-extend.js';
+import type { CallOptions, Outcome, Reservation, ReservationState } from '../types.js';
+import { locate, type Places } from './place.js';
+import { stateName } from './record.js';
+import { view } from './view.js';
+
+export async function extend(
+  context: Context,
+  places: Places,
+  id: string,
+  holdSeconds: number,
+  options?: CallOptions,
+): Promise<Outcome<Reservation>> {
+  checkId(id, 'reservationId');
+  checkWhole(holdSeconds, 1, limits.max_hold_seconds, 'holdSeconds');
+  const deadline = new Deadline(timeoutOf(context, options));
+  const place = places.get(id) ?? (await locate(context, id, deadline.left()))?.place;
+  if (!place) return refusal('reservation_not_found');
+  const actor = checkText(options?.actor ?? place.buyerId, 'actor');
+  const call = { ack: ackOf(context, options), timeoutMs: deadline.left(), id };
+  // The parts of a claim ask it when they are due, so that telling them now would be a call for nothing.
+  const answer =
+    place.attempt === 0
+      ? await change(context, stockExtend, place.home, { id, attempt: 0, hold: holdSeconds, untilMs: 0, actor }, call)
+      : await change(context, claimsExtend, place.home, { id, hold: holdSeconds, actor }, call);
+  const { result } = answer;
+  if (result.status !== 'ok') {
+    places.forget(id);
+    return refusal(result.status);
+  }
+  places.remember(id, place);
+  const state = stateName(result.state) as ReservationState;
+  return done('ok', view(id, place, state, result.deadline, answer.now), answer.ack);
+}

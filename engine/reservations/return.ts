@@ -1,0 +1,87 @@
+/** Bringing sold units back on sale. (S3, T5) */
+import { checkId, checkText, checkWhole, refOf } from '../content.js';
+import { ackOf, change, timeoutOf, type Context } from '../context.js';
+import { InvalidArgument } from '../errors.js';
+import { Deadline, done, narrowest, refusal } from '../outcome.js';
+import { claimsReturn } from '../scripts/generated/claims-return.js';
+import { limits } from '../scripts/generated/limits.js';
+import { stockReturn, type StockReturnResult } from '../scripts/generated/stock-return.js';
+import type { CallResult } from '../caller.js';
+import type { CallOptions, ItemRef, Outcome, Refusal, Reservation, ReturnLine } from '../types.js';
+import { locate, type Found, type Part } from './place.js';
+import { stateAt } from './record.js';
+import { viewFound } from './view.js';
+
+/** Totals by ref; a line that is not named has none, and is left as it is. */
+type Totals = ReadonlyMap<string, number>;
+
+export async function returnUnits(
+  context: Context,
+  id: string,
+  lines: readonly ReturnLine[] | undefined,
+  options?: CallOptions,
+): Promise<Outcome<Reservation>> {
+  checkId(id, 'reservationId');
+  const deadline = new Deadline(timeoutOf(context, options));
+  const found = await locate(context, id, deadline.left());
+  if (!found) return refusal('reservation_not_found');
+  const { place } = found;
+  const { totals, exceeding } = wantedTotals(found, lines);
+  const state = stateAt(found.record, found.now);
+  if (exceeding && (state === 'confirmed' || state === 'returned')) return refusal('return_exceeds_sold', exceeding);
+  const ack = ackOf(context, options);
+  const actor = checkText(options?.actor ?? place.buyerId, 'actor');
+  // A claim that is not sold refuses before any part is touched.
+  if (place.attempt > 0 && state !== 'confirmed' && state !== 'returned') return unsold(state);
+  const answers = await Promise.all(
+    place.parts.map((part) => {
+      const op = { id, attempt: place.attempt, actor, lines: partTotals(part, totals) };
+      return change(context, stockReturn, part.partition, op, { ack, timeoutMs: deadline.left(), id });
+    }),
+  );
+  const refused = answers.find(({ result }) => result.status !== 'ok' && result.status !== 'exists');
+  if (refused) return refusal(refused.result.status);
+  const status = answers.some(({ result }) => result.status === 'ok') ? 'ok' : 'exists';
+  if (place.attempt > 0 && answers.every(isReturned)) {
+    await change(context, claimsReturn, place.home, { id, actor }, { ack, timeoutMs: deadline.left(), id });
+  }
+  const after = await locate(context, id, deadline.left());
+  const reservation = await viewFound(context, id, after ?? found, deadline.left());
+  return done(status, reservation, narrowest(answers.map((answer) => answer.ack)));
+}
+
+function isReturned({ result }: CallResult<StockReturnResult>): boolean {
+  return 'state' in result && result.state === 5;
+}
+
+function unsold(state: string): Refusal {
+  if (state === 'released') return refusal('reservation_released');
+  return refusal(state === 'expired' ? 'hold_expired' : 'reservation_held');
+}
+
+function wantedTotals(
+  { record }: Found,
+  lines: readonly ReturnLine[] | undefined,
+): { totals: Totals; exceeding?: ItemRef } {
+  const sold = new Map(record.lines.map((line) => [refOf(line), line.quantity]));
+  if (lines === undefined) return { totals: sold };
+  if (lines.length < 1 || lines.length > limits.max_lines)
+    throw new InvalidArgument(`lines must be 1 to ${limits.max_lines}`);
+  const totals = new Map<string, number>();
+  let exceeding: ItemRef | undefined;
+  for (const line of lines) {
+    const ref = refOf(line);
+    const quantity = sold.get(ref);
+    if (quantity === undefined) throw new InvalidArgument(`the reservation has no line ${line.location}/${line.sku}`);
+    if (totals.has(ref)) throw new InvalidArgument(`lines name ${line.location}/${line.sku} twice`);
+    const total = line.quantity ?? quantity;
+    checkWhole(total, 1, limits.max_quantity, 'quantity');
+    if (total > quantity) exceeding ??= { location: line.location, sku: line.sku };
+    totals.set(ref, total);
+  }
+  return { totals, exceeding };
+}
+
+function partTotals(part: Part, totals: Totals) {
+  return part.lines.map(({ item }) => ({ item, total: totals.get(item) ?? 0 }));
+}
