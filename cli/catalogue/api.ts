@@ -29,7 +29,7 @@ export interface ImportBatch {
 
 /** What the server says of one row; `code` and `detail` where it refused it. */
 export interface RowResult {
-  status?: string;
+  status?: 'created' | 'adjusted' | 'unchanged' | 'rejected';
   code?: string;
   detail?: string;
 }

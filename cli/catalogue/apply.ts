@@ -165,12 +165,14 @@ async function applyBatch(
   });
   const results = options.dryRun || todo.length === 0 ? [] : await send(todo, api, options);
   todo.forEach(({ row, action }, i) => {
-    const code = results[i]?.code;
-    if (code !== undefined) {
-      const detail = results[i]?.detail;
-      return reject(refuse(row, 'refused', detail === undefined ? code : `${code}: ${detail}`));
+    const { status, code, detail } = results[i] ?? {};
+    if (status === 'rejected' || code !== undefined) {
+      return reject(refuse(row, 'refused', [code, detail].filter((part) => part !== undefined).join(': ')));
     }
-    counts[action.do === 'create' ? 'created' : 'adjusted']++;
+    // The item may have changed since it was looked at: what the server did goes before what was planned.
+    const planned = action.do === 'create' ? 'created' : action.countedTo === action.was ? 'unchanged' : 'adjusted';
+    const done = status ?? planned;
+    counts[done === 'created' ? 'created' : done === 'unchanged' ? 'same' : 'adjusted']++;
     options.onAction?.(row, action);
   });
 }

@@ -9,13 +9,14 @@ export type Action =
   | { do: 'reject'; reason: 'changed_since_export' | 'refused'; detail: string };
 
 /**
- * @param force the file is right whatever happened since it was exported: reported counts are set too
+ * @param force the file is right whatever happened since it was exported: reported counts are set too, and descriptions
+ *   are written even where the count is right already
  */
 export function plan(row: AcceptedRow, live: LiveItem, force = false): Action {
   if (!live) return { do: 'create', countedTo: row.count };
   const onHand = live.available + live.reserved;
   const countedTo = row.counts === 'available' ? row.count + live.reserved : row.count;
-  if (countedTo === onHand) return { do: 'unchanged', why: 'same' };
+  if (countedTo === onHand && !force) return { do: 'unchanged', why: 'same' };
   if (!row.overwrite && !force) return { do: 'unchanged', why: 'kept' };
   if (row.expectedOnHand !== undefined && row.expectedOnHand !== onHand && !force) {
     const detail = `on hand was ${row.expectedOnHand} at the export and is ${onHand} now; export again, or import with --force`;

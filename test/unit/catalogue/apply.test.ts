@@ -96,14 +96,16 @@ class TinyStock {
     this.imports.push(batch);
     this.keys.push(key);
     const results = batch.rows.map(({ location, sku, countedTo, attributes }) => {
-      if (sku.startsWith('REFUSE')) return { code: 'stock_limit', detail: 'too many' };
-      const reserved = this.items.get(`${location}:${sku}`)?.reserved ?? 0;
+      if (sku.startsWith('REFUSE')) return { status: 'rejected', code: 'stock_limit', detail: 'too many' };
+      const before = this.items.get(`${location}:${sku}`);
+      const reserved = before?.reserved ?? 0;
       this.items.set(`${location}:${sku}`, {
         available: countedTo - reserved,
         reserved,
         ...(attributes ? { attributes } : {}),
       });
-      return { status: 'ok' };
+      const same = before && before.available + reserved === countedTo;
+      return { status: !before ? 'created' : same ? 'unchanged' : 'adjusted' };
     });
     return { results };
   }
@@ -146,6 +148,7 @@ t.test('what to do with a row, by what is there', async (t) => {
   t.match(plan(row({ expectedOnHand: 8 }), live(7, 0), true), { do: 'adjust' }, 'forced');
   t.match(plan(row({ expectedOnHand: 7 }), live(7, 0)), { do: 'adjust' });
   t.match(plan(row({ expectedOnHand: 8 }), live(10, 0)), { do: 'unchanged' }, 'imported already');
+  t.same(plan(row({}), live(7, 3), true), { do: 'adjust', countedTo: 10, was: 10 }, 'forced: for the descriptions');
   t.match(plan(row({}), live(1, 11)), { do: 'reject', reason: 'refused' }, 'below what is reserved');
   t.same(
     plan(row({ counts: 'available' }), live(4, 6)),
@@ -225,6 +228,11 @@ t.test('edited counts, and items that moved on since the export', async (t) => {
   const forced = await importCatalogue({ file: path('rej.csv'), target, force: true });
   t.match(forced.counts, { adjusted: 1, rejectedBy: { refused: 1 } }, 'the rejects file can be imported');
   t.equal(stock.items.get('M:B')?.available, 8);
+  const described = path('titles.csv', [HEADER, 'h,New title,A,M,,9,'].join('\n'));
+  t.match((await importCatalogue({ file: described, target })).counts, { same: 1 });
+  t.notOk(stock.items.get('M:A')?.attributes?.['Title'] === 'New title', 'a right count is not sent');
+  t.match((await importCatalogue({ file: described, target, force: true })).counts, { same: 1, adjusted: 0 });
+  t.match(stock.items.get('M:A'), { available: 9, attributes: { Title: 'New title' } }, 'forced: descriptions too');
 });
 
 t.test('--strict imports nothing where a row is rejected', async (t) => {
@@ -311,7 +319,7 @@ t.test('rows with long descriptions make smaller batches', async (t) => {
     query: async (items: unknown[]) => items.map(() => undefined),
     import: async (batch: ImportBatch) => {
       sizes.push(Buffer.byteLength(JSON.stringify(batch)));
-      return batch.rows.map(() => ({ status: 'ok' }));
+      return batch.rows.map(() => ({ status: 'created' as const }));
     },
   };
   async function* rows(): AsyncGenerator<AcceptedRow> {
