@@ -43,7 +43,7 @@ export function itemOf(ref: string): ItemRef {
 
 /** Lines by ref, duplicates summed (S5), in the order of their refs: the order of the record. */
 export function refLines(lines: readonly Line[]): RefLine[] {
-  if (!Array.isArray(lines) || lines.length < 1 || lines.length > limits.max_lines)
+  if (!(lines.length >= 1 && lines.length <= limits.max_lines))
     throw new InvalidArgument(`lines must be 1 to ${limits.max_lines}`);
   if (lines.length === 1) {
     const line = lines[0]!;
