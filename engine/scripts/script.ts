@@ -1,4 +1,5 @@
 /** The shape of a generated script binding, and what cold paths and tests need around it. */
+import type { FixedKind, ItemKind } from '../keys.js';
 import type { EventName } from './generated/events.js';
 import type { StatusName } from './generated/statuses.js';
 
@@ -22,9 +23,9 @@ export interface ScriptInfo {
   /** Takes any number of operations a call and answers a row for each; otherwise one row in all. */
   readonly vectorised: boolean;
   /** Kinds of the keys that come first, in order. */
-  readonly fixedKeys: readonly string[];
+  readonly fixedKeys: readonly FixedKind[];
   /** Kinds of the keys per item: after the fixed keys, each kind for all items of the call. */
-  readonly itemKeys: readonly string[];
+  readonly itemKeys: readonly ItemKind[];
   /** Cells of a reply row. */
   readonly width: number;
   /** In order of precedence. */

@@ -108,6 +108,7 @@ async function load(): Promise<{ boxMove: Move; boxLook: Look; scripts: Move[] }
     'engine/scripts/script.ts',
     readFileSync(new URL('../../../engine/scripts/script.ts', import.meta.url), 'utf8'),
   );
+  files.set('engine/keys.ts', "export type FixedKind = 'meta';\nexport type ItemKind = 'stock' | 'buyers';\n");
   files.delete('docs/scripts.md');
   const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true };
   for (const [path, text] of files) {
