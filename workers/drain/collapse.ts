@@ -200,7 +200,7 @@ function noteSettings(settings: Map<string, Record<string, unknown>>, event: Log
 
 function noteId(ids: Map<string, IdRow>, event: LogEvent): void {
   if (event.id === '') return;
-  const limited = event.kind === KIND.deducted && event.detail === 'limited';
+  const limited = event.kind === KIND.deducted && isLimited(event);
   ids.set(`${event.id}:${event.ref}`, {
     id: event.id,
     ref: event.ref,
@@ -211,15 +211,26 @@ function noteId(ids: Map<string, IdRow>, event: LogEvent): void {
     sold: event.sold,
     version: event.version,
     updatedAt: event.at,
-    buyer: limited ? event.actor : '',
+    buyer: limited ? buyerOf(event) : '',
     counted: limited ? event.quantity : 0,
   });
+}
+
+/** Whether the units of a `held` or `deducted` event count towards the buyer's limit. */
+function isLimited(event: LogEvent): boolean {
+  return event.detail.startsWith('limited');
+}
+
+/** The buyer of a `held` or `deducted` event: its actor, unless its detail names another. */
+function buyerOf(event: LogEvent): string {
+  const at = event.detail.indexOf(' for:');
+  return at < 0 ? event.actor : event.detail.slice(at + 5);
 }
 
 /** Lines of one reservation come in one script call, so they share time and attempt; anything else is a new record. */
 function addHeldLine(holds: Records, event: LogEvent): void {
   const row = holds.whole.get(event.id);
-  const counted = event.detail === 'limited' ? 1 : 0;
+  const counted = isLimited(event) ? 1 : 0;
   if (row && row.state === STATE.held && row.startedAt === event.at && row.attempt === event.attempt) {
     row.refs.push(event.ref);
     row.quantities.push(event.quantity);
@@ -233,7 +244,7 @@ function addHeldLine(holds: Records, event: LogEvent): void {
     deadline: event.deadline,
     fingerprint: event.fingerprint,
     attempt: event.attempt,
-    buyer: event.actor,
+    buyer: buyerOf(event),
     resolvedAt: 0,
     startedAt: event.at,
     refs: [event.ref],
@@ -264,7 +275,8 @@ function claimRow(event: LogEvent): RecordRow {
   if (!Array.isArray(lines)) throw new PoisonEvent(event, 'its detail is not a JSON list of lines');
   const refs: string[] = [];
   const quantities: number[] = [];
-  for (const [ref, quantity] of claimLines(lines)) {
+  for (let at = 0; at < lines.length; at += 2) {
+    const [ref, quantity] = [lines[at] as unknown, lines[at + 1] as unknown];
     if (typeof ref !== 'string' || !Number.isSafeInteger(quantity)) {
       throw new PoisonEvent(event, 'its detail is not a JSON list of lines');
     }
@@ -285,15 +297,6 @@ function claimRow(event: LogEvent): RecordRow {
     returned: [],
     counted: [],
   };
-}
-
-/** `[[ref, quantity], …]`, or flat `[ref, quantity, …]` as the claim record has them. */
-function* claimLines(lines: readonly unknown[]): Iterable<readonly [unknown, unknown]> {
-  if (Array.isArray(lines[0])) {
-    for (const line of lines) yield line as [unknown, unknown];
-  } else {
-    for (let at = 0; at < lines.length; at += 2) yield [lines[at], lines[at + 1]];
-  }
 }
 
 function parseDetail(event: LogEvent): unknown {

@@ -45,3 +45,19 @@ export function isRefusedData(error: unknown): boolean {
   const state = sqlState(error);
   return state === 'HF003' || /^2[23]...$/.test(state);
 }
+
+/** Errors of the engine that say nothing about the log itself. */
+const ENGINE_TRANSIENT = new Set(['shard_unavailable', 'outcome_unknown', 'overloaded', 'engine_closed']);
+
+/**
+ * Whether the circumstances are to blame (a server or a link is down) and not the data. Everything that a reader of a log throws
+ * otherwise is an entry that cannot be decoded.
+ */
+export function isTransient(error: unknown): boolean {
+  const code = sqlState(error);
+  if (ENGINE_TRANSIENT.has(code)) return true;
+  // Postgres: any state but those isRefusedData knows; Node: E… codes of sockets; pg's own errors have neither.
+  if (/^[0-9A-Z]{5}$/.test(code)) return !isRefusedData(error);
+  if (/^E[A-Z]+$/.test(code)) return true;
+  return error instanceof Error && /connection|timeout|terminated|client was closed|not queryable/i.test(error.message);
+}

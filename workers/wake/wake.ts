@@ -1,0 +1,120 @@
+import type { Logger } from 'pino';
+import type { PartitionsApi, PartitionStatus } from '../../engine/types.js';
+import type { Drainer } from '../drain/drain.js';
+import type { Halts } from '../drain/halts.js';
+import type { WorkerMetrics } from '../metrics.js';
+import type { JobName, PartitionQueue } from './queue.js';
+
+export interface WakeOptions {
+  readonly partitions: PartitionsApi;
+  readonly queue: Pick<PartitionQueue, 'add'>;
+  readonly drainer: Drainer;
+  readonly halts: Halts;
+  readonly metrics: WorkerMetrics;
+  readonly log: Logger;
+  /** Does a job here and now; used while the queue cannot be reached. */
+  readonly handle: (name: JobName, partition: number) => Promise<void>;
+  /** Time between two looks; default 60 ms. */
+  readonly intervalMs?: number;
+}
+
+/** A queue that has not taken the jobs by then is passed by. */
+const QUEUE_MS = 1_000;
+
+/**
+ * Finds partitions with something to do and enqueues a job for each. Every worker process has one; nothing else decides what is
+ * to be done, so that a lost, stalled or doubled job does not matter. (FAULTS 20)
+ */
+export class Wake {
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private looking: Promise<void> | undefined;
+  private readonly behindSince = new Map<number, number>();
+  private readonly local = new Set<string>();
+  /** When the last look succeeded, ms; for readiness. */
+  lastLook = 0;
+
+  constructor(private readonly options: WakeOptions) {}
+
+  start(): void {
+    const tick = () => {
+      this.looking = this.look().finally(() => {
+        if (!this.stopped) this.timer = setTimeout(tick, this.options.intervalMs ?? 60);
+      });
+    };
+    tick();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.looking;
+  }
+
+  private async look(): Promise<void> {
+    const { partitions, log, metrics } = this.options;
+    try {
+      const statuses = await partitions.status();
+      this.lastLook = Date.now();
+      metrics.unreachable.set(partitions.count - statuses.length);
+      const jobs = statuses.flatMap((status) => this.jobsOf(status));
+      if (jobs.length > 0) await this.enqueue(jobs);
+    } catch (error) {
+      metrics.failures.inc({ step: 'look' });
+      log.warn({ err: error }, 'looking for work failed');
+    }
+  }
+
+  private jobsOf(status: PartitionStatus): { name: JobName; partition: number }[] {
+    const { drainer, halts } = this.options;
+    const { partition } = status;
+    const jobs: { name: JobName; partition: number }[] = [];
+    const behind = status.seq > status.persisted.seq;
+    this.measure(status, behind);
+    if (behind && !drainer.isActive(partition) && !halts.rests(partition)) jobs.push({ name: 'drain', partition });
+    if (status.open && status.nextDue !== undefined && status.nextDue <= Date.now())
+      jobs.push({ name: 'sweep', partition });
+    return jobs;
+  }
+
+  private measure(status: PartitionStatus, behind: boolean): void {
+    const { metrics } = this.options;
+    const { partition } = status;
+    if (behind) {
+      const since = this.behindSince.get(partition) ?? Date.now();
+      this.behindSince.set(partition, since);
+      metrics.lagMs.set({ partition }, Date.now() - since);
+    } else if (this.behindSince.delete(partition)) {
+      metrics.lagMs.set({ partition }, 0);
+    }
+    metrics.lagEvents.set({ partition }, Math.max(0, status.seq - status.persisted.seq));
+  }
+
+  private async enqueue(jobs: readonly { name: JobName; partition: number }[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, QUEUE_MS, 'late');
+    });
+    try {
+      const taken = await Promise.race([this.options.queue.add(jobs), late]);
+      if (taken !== 'late') return;
+    } catch (error) {
+      this.options.log.warn({ err: error }, 'the queue refuses jobs');
+    } finally {
+      clearTimeout(timer);
+    }
+    // The queue lives on one shard, the work on all of them: while it is away, do the work without it.
+    this.options.metrics.failures.inc({ step: 'enqueue' });
+    for (const job of jobs) this.runLocally(job.name, job.partition);
+  }
+
+  private runLocally(name: JobName, partition: number): void {
+    const key = `${name}-${partition}`;
+    if (this.local.has(key)) return;
+    this.local.add(key);
+    void this.options
+      .handle(name, partition)
+      .catch(() => undefined)
+      .finally(() => this.local.delete(key));
+  }
+}

@@ -1,0 +1,166 @@
+import type { Logger } from 'pino';
+import { openEngine } from '../engine/index.js';
+import type { Engine } from '../engine/types.js';
+import type { WorkerConfig } from './config.js';
+import { ensureLedgerRanges } from './db/ledger-ranges.js';
+import { openPools, type Pools } from './db/pools.js';
+import { prepareDatabase } from './db/prepare.js';
+import { pruneProjections } from './db/prune.js';
+import { Drainer } from './drain/drain.js';
+import { isTransient } from './drain/errors.js';
+import { Halts } from './drain/halts.js';
+import { sweepPartition } from './expiry/expiry.js';
+import { WorkerMetrics } from './metrics.js';
+import { type OpsServer, serveOps } from './ops/http.js';
+import { PostgresSource } from './recovery/source.js';
+import { connectQueue, type JobName, PartitionQueue, requireNoEviction } from './wake/queue.js';
+import { Wake } from './wake/wake.js';
+
+const REFRESH_MS = 5_000;
+const HOUSEKEEPING_MS = 3_600_000;
+/** A worker that has not managed to look at the partitions for this long is not ready. */
+const STALE_LOOK_MS = 10_000;
+
+/** A running worker. */
+export interface RunningWorker {
+  readonly metricsPort: number | undefined;
+  readonly metrics: WorkerMetrics;
+  /** Finishes the batches under way, takes no more jobs, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a worker: prepares the database, opens the engine as the one that recovers, drains and sweeps. Rejects when something it
+ * needs is missing or configured wrongly; after that it rides out outages of Redis and Postgres by itself.
+ */
+export async function startWorker(config: WorkerConfig, log: Logger): Promise<RunningWorker> {
+  const metrics = new WorkerMetrics();
+  const abort = new AbortController();
+  const closers: (() => Promise<unknown>)[] = [];
+  let ready: string | undefined = 'starting';
+  let wake: Wake | undefined;
+  const stop = async () => {
+    ready = 'stopping';
+    abort.abort();
+    for (const close of closers.reverse()) {
+      await close().catch((error: Error) => log.warn({ err: error }, 'stopping'));
+    }
+  };
+  try {
+    let ops: OpsServer | undefined;
+    if (config.metricsPort !== undefined) {
+      const isReady = () =>
+        ready ?? (Date.now() - wake!.lastLook > STALE_LOOK_MS ? 'partitions cannot be looked at' : undefined);
+      ops = await serveOps({
+        port: config.metricsPort,
+        host: config.metricsHost,
+        registry: metrics.registry,
+        ready: isReady,
+      });
+      closers.push(() => ops!.close());
+    }
+    const pools = openPools(config.databaseUrl, {
+      drainConnections: config.drainConnections,
+      onError: (error) => log.warn({ err: error }, 'connection to Postgres'),
+    });
+    closers.push(() => pools.end());
+    const prepared = await prepareDatabase(config.databaseUrl, pools.general, config.partitions);
+    if (prepared.migrations.length > 0) log.info({ migrations: prepared.migrations }, 'database migrated');
+    const connection = await connectQueue(config.queueUrl, log);
+    const queue = new PartitionQueue(connection, log, config.keyPrefix);
+    closers.push(() => queue.close());
+    await requireNoEviction(connection);
+    const engine = await openWorkerEngine(config, pools, log);
+    closers.push(() => engine.close());
+
+    const halts = new Halts(pools.general, log, metrics);
+    const drainer = new Drainer({ partitions: engine.partitions, pool: pools.drain, halts, metrics, log });
+    const handle = handler({ engine, drainer, metrics, log, signal: abort.signal });
+    const worker = queue.worker(
+      config.concurrency,
+      async (name, partition) => {
+        const ended = await handle(name, partition);
+        if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
+      },
+      log,
+    );
+    closers.push(() => worker.close());
+    wake = new Wake({
+      partitions: engine.partitions,
+      queue,
+      drainer,
+      halts,
+      metrics,
+      log,
+      handle: async (name, partition) => void (await handle(name, partition)),
+    });
+    wake.start();
+    closers.push(() => wake!.stop());
+    closers.push(repeat(REFRESH_MS, log, () => halts.refresh()));
+    closers.push(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
+    await worker.waitUntilReady();
+    ready = undefined;
+    log.info({ metricsPort: ops?.port, partitions: config.partitions }, 'worker ready');
+    return { metricsPort: ops?.port, metrics, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Promise<Engine> {
+  return openEngine({
+    redis: config.redisUrl,
+    prefix: config.keyPrefix,
+    partitions: config.partitions,
+    recovery: 'self',
+    source: new PostgresSource(pools.general),
+    onNotice: ({ level, message, ...fields }) => log[level](fields, message),
+  });
+}
+
+interface HandlerParts {
+  engine: Engine;
+  drainer: Drainer;
+  metrics: WorkerMetrics;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/** What a job does. Never rejects: whatever failed is found again by the next look. */
+function handler({ engine, drainer, metrics, log, signal }: HandlerParts) {
+  return async (name: JobName, partition: number): Promise<string> => {
+    try {
+      if (name === 'drain') return await drainer.drain(partition, signal);
+      await sweepPartition(engine.partitions, metrics, partition, signal);
+      return 'swept';
+    } catch (error) {
+      metrics.failures.inc({ step: name });
+      const level = isTransient(error) ? 'warn' : 'error';
+      log[level]({ err: error, partition }, `${name} failed; it is tried again`);
+      return 'failed';
+    }
+  };
+}
+
+async function housekeeping(pools: Pools, log: Logger): Promise<void> {
+  const { created, blocked } = await ensureLedgerRanges(pools.general);
+  if (created.length > 0) log.info({ created }, 'ledger tables made');
+  if (blocked.length > 0) log.warn({ blocked }, 'movements of these months lie in movements_rest and stay there');
+  const pruned = await pruneProjections(pools.general);
+  if (pruned > 0) log.info({ pruned }, 'forgotten records removed from the projections');
+}
+
+/** Runs `work` every `intervalMs` until the returned function is called. */
+function repeat(intervalMs: number, log: Logger, work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running
+      .then(work)
+      .catch((error: Error) => log.warn({ err: error }, 'housekeeping failed; it is tried again'));
+  }, intervalMs);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
