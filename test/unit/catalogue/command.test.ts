@@ -53,7 +53,7 @@ t.test('import: report, exit codes, rejects file', async (t) => {
   t.equal(stock.items.size, 0);
 
   const done = await holdfast(['import', file, '--rejects', path('rej.csv'), ...at], env);
-  t.match(done, { code: 0, out: /created +1\n(.*\n)*  not stocked +1\n  rejected +1\n    count_negative +1/ });
+  t.match(done, { code: 0, out: /created +1\n(.*\n)* {2}not stocked +1\n {2}rejected +1\n {4}count_negative +1/ });
   t.match(stock.items.get('Main:A-1'), { available: 7, reserved: 0 });
   t.match(readFileSync(path('rej.csv'), 'utf8'), /h,"T\n2",A-2,Main,-1,3,"count_negative: /);
   // eslint-disable-next-line no-control-regex -- escapes are what must not be there
