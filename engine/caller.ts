@@ -36,12 +36,7 @@ export interface CallerOptions {
  */
 export interface Caller {
   /** One operation of a vectorised script, gathered with others of the same partition and script. */
-  call<Op, R>(
-    script: Script<void, Op, R>,
-    partition: number,
-    op: Op,
-    options?: CallerOptions,
-  ): Promise<CallResult<R>>;
+  call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>>;
   /** A script call of its own: scripts with `@arg`s. `ops` are the `@each` part of that one call; empty where there is none. */
   callOnce<Args, Op, R>(
     script: Script<Args, Op, R>,

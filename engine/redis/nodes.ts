@@ -71,8 +71,7 @@ export function parseShardEndpoints(reply: Reply | Error, tls: boolean): Map<str
 
 function fieldsOf(reply: Reply): Map<string, Reply> {
   const fields = new Map<string, Reply>();
-  if (Array.isArray(reply))
-    for (let i = 0; i + 1 < reply.length; i += 2) fields.set(textOf(reply[i]), reply[i + 1]!);
+  if (Array.isArray(reply)) for (let i = 0; i + 1 < reply.length; i += 2) fields.set(textOf(reply[i]), reply[i + 1]!);
   return fields;
 }
 

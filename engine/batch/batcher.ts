@@ -1,0 +1,382 @@
+/**
+ * The batcher: gathers the calls of one turn of the event loop by partition and script, sends them as pipelines, and tells
+ * each caller the outcome by its deadline.
+ *
+ * Why a call leaves at the end of the turn (setImmediate) and not at once: everything that arrived with the same read of the
+ * sockets then shares its script call. It never waits for a timer. While all lanes of a node are busy, calls gather for the next.
+ */
+import type { CallResult, Caller, CallerOptions } from '../caller.js';
+import { EngineClosed, InvalidArgument, Overloaded } from '../errors.js';
+import type { Keys } from '../keys.js';
+import type { Endpoint } from '../redis/address.js';
+import type { ConnectionSettings, Reply } from '../redis/connection.js';
+import { Link } from '../redis/link.js';
+import type { View } from '../redis/topology.js';
+import type { Script } from '../scripts/script.js';
+import type { Ack } from '../types.js';
+import {
+  ACKS,
+  type AnyScript,
+  Batch,
+  type BatchLimits,
+  type BatchQueue,
+  EXECUTED,
+  type OnceArgs,
+  Pending,
+  REPLICATED,
+} from './batch.js';
+import { Encoder, waitCommand } from './encode.js';
+import { Flight, type FlightEvents } from './flight.js';
+import { type OutcomeHost, Outcomes, unknownOutcome, unsettled } from './outcomes.js';
+import type { Tuning } from './tuning.js';
+import { type Lot, type Station, Waiting } from './waiting.js';
+
+export interface BatcherEvents {
+  /** A partition answered that it is not open, or its node that it has no scripts. It is held until `open` is called. */
+  fenced(partition: number, link: Link): void;
+  /** The topology seems to have changed. */
+  stale(hint?: Endpoint): void;
+  /** The call ran and waits for Postgres; whoever takes it settles it by its deadline. */
+  durable(pending: Pending, reached: CallResult<unknown>): void;
+}
+
+export interface BatcherSettings {
+  readonly keys: Keys;
+  readonly tuning: Tuning;
+  readonly connection: ConnectionSettings;
+  /** Defaults of calls. */
+  readonly ack: Ack;
+  readonly timeoutMs: number;
+}
+
+export class Batcher implements Caller, FlightEvents, OutcomeHost {
+  closed = false;
+  private readonly waiting: Waiting;
+  private readonly outcomes: Outcomes;
+  private readonly limits: BatchLimits;
+  private readonly encoder: Encoder;
+  /** Batches with calls that are not over. */
+  private readonly active = new Set<Batch>();
+  private readonly flights = new Set<Flight>();
+  private ticker: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly settings: BatcherSettings,
+    private readonly events: BatcherEvents,
+  ) {
+    const { keys, tuning } = settings;
+    this.waiting = new Waiting(keys.partitions.count, tuning, (station) => this.schedule(station));
+    this.outcomes = new Outcomes(this.waiting, this);
+    this.limits = { ops: tuning.opsPerCall, items: tuning.itemsPerCall, mentions: tuning.mentionsPerCall };
+    this.encoder = new Encoder(keys);
+  }
+
+  call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>> {
+    return this.submit<R>(script, partition, op, undefined, options);
+  }
+
+  callOnce<Args, Op, R>(
+    script: Script<Args, Op, R>,
+    partition: number,
+    args: Args,
+    ops: readonly Op[] = [],
+    options?: CallerOptions,
+  ): Promise<CallResult<R[]>> {
+    if (ops.length > this.limits.ops)
+      return Promise.reject(new InvalidArgument(`at most ${this.limits.ops} operations a call, not ${ops.length}`));
+    return this.submit<R[]>(script, partition, undefined, { args, ops }, options);
+  }
+
+  get links(): Link[] {
+    return this.waiting.links;
+  }
+
+  linkOf(partition: number): Link | undefined {
+    return this.waiting.lots[partition]?.link;
+  }
+
+  /** Whether calls of the partition are held back. */
+  isHeld(partition: number): boolean {
+    const lot = this.waiting.lots[partition]!;
+    return lot.closed && lot.pause === undefined;
+  }
+
+  hold(partition: number): void {
+    this.waiting.hold(this.waiting.lots[partition]!);
+  }
+
+  open(partition: number): void {
+    this.waiting.open(this.waiting.lots[partition]!);
+  }
+
+  /** Follows the topology: new masters get connections, calls that wait go where their partition now is. */
+  follow(view: View): void {
+    if (this.closed) return;
+    const links = new Map(this.waiting.links.map((link) => [link.master.id, link]));
+    for (const master of view.masters.values()) {
+      const known = links.get(master.id);
+      const { host, port } = master.endpoint;
+      if (known?.master.endpoint.host === host && known.master.endpoint.port === port) known.master = master;
+      else {
+        const { tuning, connection } = this.settings;
+        const link = new Link(
+          master,
+          connection,
+          { write: tuning.writeLanes, read: tuning.readLanes },
+          this.linkEvents,
+        );
+        links.set(master.id, link);
+        this.waiting.add(link);
+      }
+    }
+    const changes = new Map<Lot, Link>();
+    for (const lot of this.waiting.lots) {
+      const owner = view.owners[lot.partition];
+      // A partition whose slot nobody serves for a moment keeps its link: it answers CLUSTERDOWN, or is back soon.
+      const link = owner && links.get(owner.id);
+      if (link && link !== lot.link) changes.set(lot, link);
+    }
+    this.waiting.rehome(changes);
+    const used = new Set(this.waiting.lots.map((lot) => lot.link));
+    for (const link of this.waiting.links) {
+      if (used.has(link)) continue;
+      this.waiting.remove(link);
+      link.close();
+    }
+  }
+
+  /** Lets nothing new in, refuses what waits, gives what is in flight `graceMs` to land, and ends all connections. */
+  async close(graceMs = 1_000): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    for (const batch of this.waiting.drainAll()) {
+      for (const pending of unsettled(batch))
+        batch.reject(pending, pending.maybe ? unknownOutcome(batch.partition, pending) : new EngineClosed());
+      this.gone(batch);
+    }
+    const patience = performance.now() + graceMs;
+    while (this.flights.size > 0 && performance.now() < patience)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const link of this.waiting.links) link.close();
+    // The replies of lost connections come with their close events.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const batch of [...this.active]) this.outcomes.expire(batch, Infinity);
+    clearInterval(this.ticker);
+    this.ticker = undefined;
+  }
+
+  // ── in ──
+
+  private submit<R>(
+    script: AnyScript,
+    partition: number,
+    op: unknown,
+    once: OnceArgs | undefined,
+    options: CallerOptions | undefined,
+  ): Promise<CallResult<R>> {
+    if (this.closed) return Promise.reject(new EngineClosed());
+    const lot = this.waiting.lots[partition];
+    if (!lot) return Promise.reject(new InvalidArgument(`there is no partition ${partition}`));
+    const { queued } = this.waiting.stationFor(lot) ?? this.waiting.parked;
+    if (queued >= this.settings.tuning.queuedPerNode)
+      return Promise.reject(
+        new Overloaded(`${queued} operations already wait for this shard.`, { partition, id: options?.id }),
+      );
+    const ack = script.readonly ? EXECUTED : ACKS.indexOf(options?.ack ?? this.settings.ack);
+    const deadline = performance.now() + (options?.timeoutMs ?? this.settings.timeoutMs);
+    const repeatable = script.readonly || options?.repeatable !== false;
+    return new Promise<CallResult<R>>((resolve, reject) => {
+      this.enqueue(
+        script,
+        partition,
+        new Pending(op, deadline, ack, repeatable, options?.id, resolve as never, reject),
+        once,
+        false,
+      );
+    });
+  }
+
+  private enqueue(
+    script: AnyScript,
+    partition: number,
+    pending: Pending,
+    once: OnceArgs | undefined,
+    alone: boolean,
+  ): void {
+    const { open } = this.waiting.lots[partition]!;
+    const joinable = !once && !alone;
+    if (joinable && open.get(script)?.add(pending, this.limits)) return;
+    const batch = new Batch(script, partition, once);
+    batch.add(pending, this.limits);
+    if (joinable) open.set(script, batch);
+    this.active.add(batch);
+    this.ticker ??= setInterval(() => this.tick(), this.settings.tuning.tickMs);
+    this.waiting.queue(batch);
+  }
+
+  resend(batch: Batch, pendings: readonly Pending[], alone: boolean): void {
+    for (const pending of pendings) {
+      batch.ended();
+      this.enqueue(batch.script, batch.partition, pending, batch.once, alone);
+    }
+    if (batch.live === 0) this.gone(batch);
+  }
+
+  // ── out ──
+
+  private schedule(station: Station): void {
+    if (station.scheduled) return;
+    station.scheduled = true;
+    setImmediate(this.flush, station);
+  }
+
+  private readonly flush = (station: Station): void => {
+    station.scheduled = false;
+    if (this.closed) return;
+    this.send(station, station.reads, true);
+    this.send(station, station.writes, false);
+  };
+
+  private send(station: Station, queue: BatchQueue, reads: boolean): void {
+    const { link } = station;
+    const lanes = reads ? link.readLanes : link.writeLanes;
+    for (let lane = link.freeLane(lanes); lane && queue.peek(); lane = link.freeLane(lanes)) {
+      const load = this.load(station, queue);
+      if (load.batches.length === 0) continue;
+      const withWait = !reads && load.ack >= REPLICATED && link.master.replicas > 0;
+      if (withWait) {
+        const left = load.lastDeadline - performance.now();
+        load.payload += waitCommand(station.wait.ask(link.master), station.wait.timeout(left));
+      }
+      const flight = new Flight(link, lane, load.batches, withWait, performance.now(), this);
+      if (lane.send(load.payload, flight.commands, flight)) this.flights.add(flight);
+      else for (const batch of load.batches) this.waiting.queue(batch);
+    }
+  }
+
+  /** Takes batches from the front of the queue, up to one pipeline. */
+  private load(
+    station: Station,
+    queue: BatchQueue,
+  ): { batches: Batch[]; payload: string; ack: number; lastDeadline: number } {
+    const load = { batches: [] as Batch[], payload: '', ack: EXECUTED, lastDeadline: 0 };
+    let ops = 0;
+    while (ops < this.settings.tuning.opsPerPipeline) {
+      const batch = queue.shift();
+      if (!batch) break;
+      const lot = this.waiting.lots[batch.partition]!;
+      if (lot.open.get(batch.script) === batch) lot.open.delete(batch.script);
+      if (lot.closed || lot.link !== station.link) {
+        this.waiting.queue(batch);
+        continue;
+      }
+      const command = this.encode(batch);
+      if (command === undefined) continue;
+      batch.countAt(undefined);
+      batch.place = 'flying';
+      load.payload += command;
+      load.batches.push(batch);
+      if (batch.ack > load.ack) load.ack = batch.ack;
+      if (batch.lastDeadline > load.lastDeadline) load.lastDeadline = batch.lastDeadline;
+      ops += batch.once ? batch.once.ops.length + 1 : batch.pendings.length;
+    }
+    return load;
+  }
+
+  /** The command of a batch; undefined when it is not to be sent as it is. */
+  private encode(batch: Batch): string | undefined {
+    if (batch.live < batch.pendings.length || batch.nextDeadline <= performance.now()) {
+      this.outcomes.expire(batch, performance.now());
+      // Whoever was told that nothing was executed must not be sent: the others travel in a batch of their own.
+      if (batch.live < batch.pendings.length) {
+        this.resend(batch, unsettled(batch), false);
+        return undefined;
+      }
+    }
+    try {
+      return this.encoder.evalsha(batch);
+    } catch (error) {
+      const [first] = batch.pendings;
+      if (batch.pendings.length > 1) this.resend(batch, unsettled(batch), true);
+      else {
+        const details = { partition: batch.partition, id: first!.id, cause: error };
+        batch.reject(
+          first!,
+          new InvalidArgument('the call cannot be encoded: an argument is missing or of the wrong type', details),
+        );
+        this.gone(batch);
+      }
+      return undefined;
+    }
+  }
+
+  // ── back ──
+
+  replied(flight: Flight, batch: Batch, reply: Reply): void {
+    this.outcomes.replied(flight, batch, reply);
+  }
+
+  failed(flight: Flight, batch: Batch, error: Error): void {
+    this.outcomes.failed(flight, batch, error);
+  }
+
+  lost(_flight: Flight, batch: Batch): void {
+    this.outcomes.lost(batch);
+  }
+
+  waited(flight: Flight, replicas: number): void {
+    this.outcomes.waited(flight, replicas);
+  }
+
+  landed(flight: Flight): void {
+    this.flights.delete(flight);
+    flight.lane.busy = false;
+    const station = this.waiting.stationOf(flight.link);
+    if (station?.busy) this.schedule(station);
+  }
+
+  durable(pending: Pending, reached: CallResult<unknown>): void {
+    this.events.durable(pending, reached);
+  }
+
+  fenced(partition: number, flight: Flight): void {
+    this.events.fenced(partition, flight.link);
+  }
+
+  stale(hint?: Endpoint): void {
+    this.events.stale(hint);
+  }
+
+  gone(batch: Batch): void {
+    batch.countAt(undefined);
+    batch.place = 'gone';
+    this.active.delete(batch);
+    const { open } = this.waiting.lots[batch.partition]!;
+    if (open.get(batch.script) === batch) open.delete(batch.script);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    for (const batch of this.active) if (batch.nextDeadline <= now) this.outcomes.expire(batch, now);
+    for (const flight of this.flights) if (this.patience(flight) < now) flight.lane.drop();
+    this.waiting.tidy();
+    if (this.active.size > 0 || this.flights.size > 0) return;
+    clearInterval(this.ticker);
+    this.ticker = undefined;
+  }
+
+  /** Until when a flight may stay unanswered: as long as someone waits for it, and at least as long as a WAIT may take. */
+  private patience(flight: Flight): number {
+    let until = flight.sentAt + this.settings.tuning.stallMs;
+    for (const batch of flight.batches) if (batch.lastDeadline > until) until = batch.lastDeadline;
+    return until;
+  }
+
+  private readonly linkEvents = {
+    ready: (link: Link): void => {
+      const station = this.waiting.stationOf(link);
+      if (station) this.schedule(station);
+    },
+    trouble: (): void => this.events.stale(),
+  };
+}

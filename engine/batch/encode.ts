@@ -1,0 +1,67 @@
+/** Turns batches into EVALSHA commands. */
+import type { Keys } from '../keys.js';
+import { arrayHead, bulk, bulkAscii, bulkCommand, bulkJoined } from '../redis/resp.js';
+import type { Wire } from '../scripts/script.js';
+import type { AnyScript, Batch } from './batch.js';
+
+interface ScriptWire {
+  /** `EVALSHA <sha1>` */
+  readonly start: string;
+  /** The fixed keys, by partition; filled as they are needed. */
+  readonly fixedKeys: string[];
+}
+
+export class Encoder {
+  private readonly wires = new Map<AnyScript, ScriptWire>();
+  private readonly cells: Wire[] = [];
+
+  constructor(private readonly keys: Keys) {}
+
+  /** One EVALSHA of all operations of the batch. @throws what an operation's encoder throws for a malformed one. */
+  evalsha(batch: Batch): string {
+    const { script, partition } = batch;
+    const wire = this.wireOf(script);
+    const cells = this.cells;
+    cells.length = 0;
+    script.encodeArgs(batch.once?.args, cells);
+    if (script.vectorised) {
+      const { once, pendings } = batch;
+      if (once) {
+        cells.push(once.ops.length);
+        for (const op of once.ops) script.encodeOp(op, batch.itemIndex, cells);
+      } else {
+        cells.push(pendings.length);
+        for (let i = 0; i < pendings.length; i++) script.encodeOp(pendings[i]!.op, batch.itemIndex, cells);
+      }
+    }
+    const keyCount = script.fixedKeys.length + script.itemKeys.length * batch.items.size;
+    let out = arrayHead(3 + keyCount + cells.length) + wire.start + bulk(keyCount) + this.fixedKeys(wire, batch);
+    for (const kind of script.itemKeys) {
+      const base = this.keys.itemBasesOf(kind)[partition]!;
+      for (const ref of batch.items.keys()) out += bulkJoined(base, ref);
+    }
+    for (let i = 0; i < cells.length; i++) out += bulk(cells[i]!);
+    return out;
+  }
+
+  private fixedKeys(wire: ScriptWire, { script, partition }: Batch): string {
+    const known = wire.fixedKeys[partition];
+    if (known !== undefined) return known;
+    const text = script.fixedKeys.map((kind) => bulkAscii(this.keys.fixedOf(kind)[partition]!)).join('');
+    wire.fixedKeys[partition] = text;
+    return text;
+  }
+
+  private wireOf(script: AnyScript): ScriptWire {
+    let wire = this.wires.get(script);
+    if (!wire) {
+      wire = { start: bulkAscii('EVALSHA') + bulkAscii(script.sha1), fixedKeys: [] };
+      this.wires.set(script, wire);
+    }
+    return wire;
+  }
+}
+
+export function waitCommand(replicas: number, timeoutMs: number): string {
+  return bulkCommand(['WAIT', replicas, timeoutMs]);
+}

@@ -1,0 +1,219 @@
+/**
+ * What becomes of the calls of a flight.
+ *
+ * Safety rests on three rules. A call is sent again only when the reply proves that it did not run, or when its operation is
+ * repeatable by id. A connection that ended is never used to guess an outcome. An answer never claims a wider ack than was seen.
+ */
+import type { CallResult } from '../caller.js';
+import { InvalidArgument, OutcomeUnknown, Overloaded, ScriptFailed, ShardUnavailable } from '../errors.js';
+import type { Endpoint } from '../redis/address.js';
+import type { Reply } from '../redis/connection.js';
+import { statuses } from '../scripts/generated/statuses.js';
+import { locateError, REPLY_HEADER, type ReplyValue } from '../scripts/script.js';
+import { type Batch, DURABLE, EXECUTED, type Pending } from './batch.js';
+import type { Flight } from './flight.js';
+import { verdictOf } from './replies.js';
+import type { Lot, Waiting } from './waiting.js';
+
+const FENCED = statuses.fenced.number;
+const INVALID = statuses.invalid_argument.number;
+
+export interface OutcomeHost {
+  readonly closed: boolean;
+  /** Sends the calls again in a batch of their own; `alone`: each in one, so that it cannot spoil others. */
+  resend(batch: Batch, pendings: readonly Pending[], alone: boolean): void;
+  /** No call of the batch waits any more. */
+  gone(batch: Batch): void;
+  /** The call ran and waits for Postgres; `reached` is what it has until then. */
+  durable(pending: Pending, reached: CallResult<unknown>): void;
+  fenced(partition: number, flight: Flight): void;
+  stale(hint?: Endpoint): void;
+}
+
+export class Outcomes {
+  constructor(
+    private readonly waiting: Waiting,
+    private readonly host: OutcomeHost,
+  ) {}
+
+  replied(flight: Flight, batch: Batch, reply: Reply): void {
+    const status = Array.isArray(reply) ? reply[0] : undefined;
+    if (status === 0) {
+      try {
+        this.distribute(flight, batch, textCells(reply as Reply[]));
+      } catch (error) {
+        this.broken(batch, (error as Error).message, error);
+      }
+    } else if (status === FENCED) this.fenced(flight, batch);
+    else if (status === INVALID && batch.pendings.length > 1) this.host.resend(batch, unsettled(batch), true);
+    else this.refused(batch, status);
+  }
+
+  private distribute(flight: Flight, batch: Batch, cells: ReplyValue[]): void {
+    const { script, pendings } = batch;
+    const { width } = script;
+    const rows = (cells.length - REPLY_HEADER) / width;
+    const expected = script.vectorised ? (batch.once ? batch.once.ops.length : pendings.length) : 1;
+    if (rows !== expected) throw new Error(`${cells.length} cells are not ${expected} rows of ${width}`);
+    if (batch.once) {
+      const results: unknown[] = [];
+      for (let row = 0; row < rows; row++) results.push(script.decodeRow(cells, REPLY_HEADER + row * width));
+      this.ran(flight, batch, pendings[0]!, results, cells);
+    } else
+      for (let i = 0; i < pendings.length; i++)
+        this.ran(flight, batch, pendings[i]!, script.decodeRow(cells, REPLY_HEADER + i * width), cells);
+    if (batch.live === 0) this.host.gone(batch);
+  }
+
+  private ran(flight: Flight, batch: Batch, pending: Pending, result: unknown, cells: ReplyValue[]): void {
+    if (pending.settled) return;
+    const executed: CallResult<unknown> = {
+      result,
+      partition: batch.partition,
+      epoch: cells[1] as number,
+      seq: cells[2] as number,
+      now: cells[3] as number,
+      ack: 'executed',
+    };
+    if (pending.ack === EXECUTED) batch.resolve(pending, executed);
+    else {
+      pending.executed = executed;
+      if (!flight.withWait) this.acknowledged(batch, pending, false);
+    }
+  }
+
+  /** The WAIT of a flight is answered; `replicas` is -1 when it could not be told. */
+  waited(flight: Flight, replicas: number): void {
+    const all = replicas >= 0 && replicas >= flight.link.master.replicas;
+    this.waiting.stationOf(flight.link)?.wait.answered(all);
+    for (const batch of flight.batches) {
+      for (const pending of batch.pendings)
+        if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all);
+      if (batch.live === 0) this.host.gone(batch);
+    }
+  }
+
+  private acknowledged(batch: Batch, pending: Pending, replicated: boolean): void {
+    const reached: CallResult<unknown> = replicated ? { ...pending.executed!, ack: 'replicated' } : pending.executed!;
+    if (pending.ack !== DURABLE) batch.resolve(pending, reached);
+    else if (!pending.elsewhere) {
+      pending.elsewhere = true;
+      batch.ended();
+      this.host.durable(pending, reached);
+    }
+  }
+
+  failed(flight: Flight, batch: Batch, error: Error): void {
+    const lot = this.waiting.lots[batch.partition]!;
+    const verdict = verdictOf(error);
+    switch (verdict.kind) {
+      case 'moved':
+        this.waiting.pause(lot, 10);
+        this.host.stale(verdict.to && { ...verdict.to, host: verdict.to.host || flight.link.master.endpoint.host });
+        return this.again(batch);
+      case 'later':
+        this.waiting.pause(lot, verdict.pauseMs);
+        if (verdict.refresh) this.host.stale();
+        return this.again(batch);
+      case 'noscript':
+        return this.fenced(flight, batch);
+      case 'memory':
+        return this.rejectAll(batch, (details) => new Overloaded('The shard is out of memory.', details));
+      case 'refused':
+        return this.rejectAll(batch, (details) => new ShardUnavailable(`The shard refused: ${error.message}`, details));
+      case 'broken':
+        return this.broken(batch, locateError(batch.script, error.message), error);
+    }
+  }
+
+  /** The connection ended before the batch was answered. */
+  lost(batch: Batch): void {
+    const again: Pending[] = [];
+    for (const pending of batch.pendings) {
+      if (pending.settled || pending.executed) continue;
+      if (!batch.script.readonly) pending.maybe = true;
+      if (pending.repeatable && !this.host.closed) again.push(pending);
+      else batch.reject(pending, unknownOutcome(batch.partition, pending));
+    }
+    if (again.length > 0) this.host.resend(batch, again, false);
+    else if (batch.live === 0) this.host.gone(batch);
+  }
+
+  /** Answers every call of the batch whose deadline is at or before `now`. */
+  expire(batch: Batch, now: number): void {
+    const flying = batch.place === 'flying' && !batch.script.readonly;
+    let next = Infinity;
+    for (const pending of batch.pendings) {
+      if (pending.settled || pending.elsewhere) continue;
+      if (pending.deadline > now) {
+        if (pending.deadline < next) next = pending.deadline;
+      } else if (pending.executed) batch.resolve(pending, pending.executed);
+      else if (pending.maybe || flying) batch.reject(pending, unknownOutcome(batch.partition, pending));
+      else batch.reject(pending, notTaken(batch.partition, pending));
+    }
+    batch.nextDeadline = next;
+    // A flying batch stays until its flight is over: its replies still have to find it.
+    if (batch.live === 0 && batch.place !== 'flying') this.host.gone(batch);
+  }
+
+  /** The batch as it is once more; the replies proved that nothing of it ran. */
+  private again(batch: Batch): void {
+    if (batch.live === 0) this.host.gone(batch);
+    else if (this.host.closed)
+      this.rejectAll(batch, (details) => new ShardUnavailable('The engine is closing.', details));
+    else this.waiting.queue(batch);
+  }
+
+  private fenced(flight: Flight, batch: Batch): void {
+    const lot = this.waiting.lots[batch.partition]!;
+    // Only what the partition's present node says counts; the old node of a moved partition stays fenced.
+    if (lot.link === flight.link && !this.host.closed) {
+      this.waiting.hold(lot);
+      this.host.fenced(lot.partition, flight);
+    }
+    this.again(batch);
+  }
+
+  private refused(batch: Batch, status: Reply | undefined): void {
+    const entry = Object.values(statuses).find(({ number }) => number === status);
+    const text = entry ? `${entry.title}: ${entry.description}` : 'a reply that is none';
+    if (!entry) this.broken(batch, text, undefined);
+    else if (entry.kind === 'retryable') this.rejectAll(batch, (details) => new ShardUnavailable(text, details));
+    else this.rejectAll(batch, (details) => new InvalidArgument(`${batch.script.name}: ${text}`, details));
+  }
+
+  private broken(batch: Batch, text: string, cause: unknown): void {
+    this.rejectAll(batch, (details) => new ScriptFailed(`${batch.script.name}: ${text}`, { ...details, cause }));
+  }
+
+  private rejectAll(batch: Batch, make: (details: { partition: number; id: string | undefined }) => Error): void {
+    for (const pending of batch.pendings)
+      if (!pending.settled && !pending.elsewhere)
+        batch.reject(pending, make({ partition: batch.partition, id: pending.id }));
+    this.host.gone(batch);
+  }
+}
+
+export function unsettled(batch: Batch): Pending[] {
+  return batch.pendings.filter((pending) => !pending.settled);
+}
+
+export function unknownOutcome(partition: number, { id }: Pending): OutcomeUnknown {
+  return new OutcomeUnknown('It is not known whether the call was executed; ask again under the same id.', {
+    partition,
+    id,
+  });
+}
+
+function notTaken(partition: number, { id }: Pending): ShardUnavailable {
+  return new ShardUnavailable('The shard did not take the call in time; it was not executed.', { partition, id });
+}
+
+/** Strings arrive as bytes; a cell without a value is empty. */
+function textCells(cells: Reply[]): ReplyValue[] {
+  for (let i = REPLY_HEADER; i < cells.length; i++) {
+    const cell = cells[i];
+    if (typeof cell !== 'number') (cells as unknown[])[i] = cell === null ? '' : (cell as Buffer).toString();
+  }
+  return cells as ReplyValue[];
+}

@@ -1,0 +1,40 @@
+/** Every bound of the batcher in one place. */
+import { limits } from '../scripts/generated/limits.js';
+
+export interface Tuning {
+  /** Connections a master for writes; each has at most one pipeline in flight. */
+  readonly writeLanes: number;
+  /** Connections a master for reads, so that they do not queue behind a WAIT. */
+  readonly readLanes: number;
+  readonly opsPerCall: number;
+  readonly itemsPerCall: number;
+  /** Times a call names an item, repeats included. */
+  readonly mentionsPerCall: number;
+  readonly opsPerPipeline: number;
+  /** Operations that may wait for a node; more are refused at once. */
+  readonly queuedPerNode: number;
+  /** Longest WAIT. It holds its lane, so it is shorter than patient callers' deadlines. */
+  readonly waitMs: number;
+  /** WAIT after one that did not reach all replicas, until one does again. */
+  readonly shortWaitMs: number;
+  /** A pipeline without an answer for so long ends its connection. */
+  readonly stallMs: number;
+  /** How exactly deadlines are kept. */
+  readonly tickMs: number;
+  readonly connectTimeoutMs: number;
+}
+
+export const DEFAULT_TUNING: Tuning = {
+  writeLanes: 4,
+  readLanes: 2,
+  opsPerCall: limits.max_ops,
+  itemsPerCall: limits.max_items,
+  mentionsPerCall: 512,
+  opsPerPipeline: 1024,
+  queuedPerNode: 16_384,
+  waitMs: 1_000,
+  shortWaitMs: 25,
+  stallMs: 2_000,
+  tickMs: 10,
+  connectTimeoutMs: 1_000,
+};

@@ -1,0 +1,62 @@
+--- Open a partition under a new epoch. Recovery's last step.
+---
+--- Opens only what stands exactly where recovery looked (`from_epoch`, `from_seq`) on the node and in the life it looked at;
+--- of two recoveries one opens and the other is told `exists`. Numbers go on from `seq`.
+--- @key meta fence and last event of the partition
+--- @key log outbox
+--- @arg node id id of the node that recovery means
+--- @arg run id run id of the server process that recovery means
+--- @arg from_epoch int epoch that recovery saw
+--- @arg from_seq int number of the last event that recovery saw
+--- @arg epoch int the new epoch, higher than any before
+--- @arg seq int number of the last event there is, in Redis or written back
+--- @arg persistence idopt who owns recovery from now on (`postgres`), or empty to leave it
+--- @arg persisted idopt `epoch-seq` that Postgres has, or empty to leave it
+--- @status ok
+--- @status exists
+--- @status epoch_conflict
+--- @status invalid_argument
+--- @event epoch_opened
+-- @bind keys
+-- @include parse
+-- @include clock
+-- @include reply
+-- @include log
+
+-- @bind args
+
+if not (node and run and from_epoch and from_seq and epoch and seq and persistence and persisted) then
+  return { STATUS.invalid_argument }
+end
+if redis.call('CLUSTER', 'MYID') ~= node then
+  return { STATUS.epoch_conflict }
+end
+
+local now = now_ms()
+local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq')
+local present_epoch, present_seq = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
+if fields[1] == node and fields[2] == run then
+  add_row(1, STATUS.exists)
+  return finish(present_epoch, present_seq, now)
+end
+if present_epoch ~= from_epoch or present_seq ~= from_seq then
+  return { STATUS.epoch_conflict }
+end
+
+-- The stream refuses ids that do not grow; that must not be found out after the first write.
+local entries = redis.call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)
+local last_epoch = entries[1] and tonumber(string.match(entries[1][1], '^(%d+)-')) or 0
+if epoch <= present_epoch or epoch <= last_epoch then
+  return { STATUS.epoch_conflict }
+end
+
+redis.call('HSET', meta_key, 'epoch', epoch, 'seq', seq, 'owner', node, 'run', run)
+if persistence ~= '' then
+  redis.call('HSET', meta_key, 'persistence', persistence)
+end
+if persisted ~= '' then
+  redis.call('HSET', meta_key, 'persisted', persisted)
+end
+add_event(EVENT.epoch_opened, '', '', 0, '', '', NO_LEVEL, 0, 0, 0)
+add_row(1, STATUS.ok)
+return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)

@@ -1,0 +1,88 @@
+--- Write persisted state back into a closed partition. Recovery only; each record replaces what is there.
+---
+--- Records are JSON of the arrays in docs/protocol.md; a long one comes in two pieces. Kinds: 1 item (an object of the fields of
+--- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it).
+--- @key meta fence of the partition
+--- @key holds hold records
+--- @key claims claim records
+--- @key ids answers by id
+--- @key due when records must be looked at
+--- @items stock buyers
+--- @each kind int what the record is
+--- @each id text field of the record, or the buyer; empty for an item
+--- @each due int when it must be looked at, 0 for never
+--- @each head text the record, or its first piece
+--- @each tail text its second piece
+--- @line item item the item of an item or a buyer
+--- @status ok
+--- @status epoch_conflict
+--- @status invalid_argument
+-- @bind keys
+-- @include parse
+-- @include clock
+-- @include reply
+
+-- @bind args
+
+local fields = redis.call('HMGET', meta_key, 'owner', 'epoch', 'seq')
+if fields[1] and fields[1] ~= '' then
+  return { STATUS.epoch_conflict }
+end
+
+local ITEM, HOLD, CLAIM, ID_RECORD, BUYER = 1, 2, 3, 4, 5
+local records = {}
+for n = 1, OPS do
+  -- @bind each
+  local items = {}
+  for line = 1, LINES or 0 do
+    -- @bind line
+    items[line] = item
+  end
+  local read, value = pcall(cjson.decode, (head or '') .. (tail or ''))
+  local needs_item = kind == ITEM or kind == BUYER
+  if not (read and kind and kind >= ITEM and kind <= BUYER and id and due) or needs_item ~= (items[1] ~= nil) then
+    return { STATUS.invalid_argument }
+  end
+  records[n] = { kind = kind, id = id, due = due, value = value, item = items[1] }
+end
+
+local function restore_item(stock, value)
+  local flat = {}
+  for field, content in pairs(value) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = content
+  end
+  redis.call('DEL', stock)
+  redis.call('HSET', stock, unpack(flat))
+end
+
+for n = 1, OPS do
+  local record = records[n]
+  if record.kind == ITEM then
+    restore_item(KEYS[stock_base + record.item], record.value)
+  elseif record.kind == BUYER then
+    local buyers = KEYS[buyers_base + record.item]
+    if record.value > 0 then
+      redis.call('HSET', buyers, record.id, record.value)
+    else
+      redis.call('HDEL', buyers, record.id)
+    end
+  else
+    local packed = cmsgpack.pack(record.value)
+    local member = record.id
+    if record.kind == HOLD then
+      redis.call('HSET', holds_key, record.id, packed)
+    elseif record.kind == CLAIM then
+      member = 'c:' .. record.id
+      redis.call('HSET', claims_key, record.id, packed)
+    elseif record.kind == ID_RECORD then
+      member = 'i:' .. record.id
+      redis.call('HSET', ids_key, record.id, packed)
+    end
+    if record.due > 0 then
+      redis.call('ZADD', due_key, record.due, member)
+    end
+  end
+  add_row(n, STATUS.ok)
+end
+return finish(tonumber(fields[2] or 0), tonumber(fields[3] or 0), now_ms())
