@@ -16,7 +16,6 @@ export interface Live {
 
 export function findLive(analysis: Analysis, isIncluded: (node: Node) => boolean): Live {
   const statements = new Map<Node, Variable[]>();
-  const owner = new Map<Node, Node>();
   for (const variable of analysis.variables) {
     const statement = topStatement(analysis, variable);
     if (statement && isIncluded(statement) && removable(statement))
@@ -27,11 +26,10 @@ export function findLive(analysis: Analysis, isIncluded: (node: Node) => boolean
     return undefined;
   };
   const edges = new Map<Node | undefined, Set<Variable>>();
-  for (const { node, variable, write } of analysis.references) {
+  for (const { node, variable } of analysis.references) {
     const from = ownerOf(node);
-    if (from) owner.set(node, from);
-    // Writing to a name keeps it: the statement that writes stays.
-    if (variable && (!write || !from)) edges.set(from, (edges.get(from) ?? new Set()).add(variable));
+    // Writing to a name reaches it too: without its declaration the write would make a global.
+    if (variable) edges.set(from, (edges.get(from) ?? new Set()).add(variable));
   }
   const home = new Map<Variable, Node>();
   for (const [statement, variables] of statements) for (const v of variables) home.set(v, statement);

@@ -1,13 +1,10 @@
 /** The generated binding of a script against a real Redis: what is encoded arrives, what is answered is read. */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import ts from 'typescript';
 import {
@@ -19,6 +16,7 @@ import {
   type Script,
 } from '../../../engine/scripts/script.js';
 import { buildOf, findingsOf } from './fixture.js';
+import { startRedis } from './redis.js';
 
 const FILES = {
   'lua/box/move.lua': `--- Move things. (S3)
@@ -82,6 +80,9 @@ end
 --- @key meta totals
 --- @status ok total:int
 -- @bind keys
+redis.log(redis.LOG_DEBUG, "it's \\\\ a \\"test\\" \\1\\n \${x} \`", [[two
+  
+lines --[=[ ]])
 return { STATUS.ok, 0, 0, 0, STATUS.ok, tonumber(redis.call('HGET', meta_key, '1') or 0) }
 `,
 };
@@ -121,21 +122,6 @@ async function load(): Promise<{ boxMove: Move; boxLook: Look; scripts: Move[] }
   return import(pathToFileURL(join(folder, 'engine/scripts/generated/index.js')).href) as ReturnType<typeof load>;
 }
 
-/** A Redis of its own on a socket in the temp folder: no port is taken. */
-async function startRedis(): Promise<Redis> {
-  const socket = join(folder, 'redis.sock');
-  const server = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', folder]);
-  const exited = once(server, 'exit');
-  t.teardown(async () => {
-    server.kill();
-    await exited;
-  });
-  for (let i = 0; i < 200 && !existsSync(socket); i++) await sleep(25);
-  const redis = new Redis(socket);
-  t.teardown(() => redis.disconnect());
-  return redis;
-}
-
 t.test('the build of the fixture is clean', async (t) => {
   t.strictSame(findingsOf(built), []);
 });
@@ -164,10 +150,11 @@ t.test('generated code passes the type check, and its types refuse what is wrong
 
 t.test('a round trip through Redis', { timeout: 60_000 }, async (t) => {
   const { boxMove, boxLook, scripts } = await load();
-  const redis = await startRedis();
+  const redis = await startRedis(folder);
   t.strictSame(scripts.map((s) => s.name).sort(), ['box/look', 'box/move']);
   for (const script of scripts) {
     t.equal(script.sha1, createHash('sha1').update(script.source).digest('hex'));
+    t.equal(script.sha1, built.scripts.find((s) => s.name === script.name)!.sha1);
     t.equal(await redis.script('LOAD', script.source), script.sha1, 'Redis agrees about the hash');
   }
   const ops: MoveOp[] = [

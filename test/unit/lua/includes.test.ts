@@ -107,3 +107,12 @@ t.test('what a script does not reach of an include is left out, and only then', 
     [4, 'lua/box/op.lua', 6],
   ]);
 });
+
+t.test('a name that is only written to keeps its declaration', async (t) => {
+  const { scripts } = buildOf({
+    'lua/include/memo.lua': 'local memo\nlocal function note(x)\n  memo = x\nend\n',
+    'lua/box/op.lua':
+      '--- Try.\n--- @flags no-writes\n--- @status ok\n-- @include memo\nnote(1)\nreturn { STATUS.ok }\n',
+  });
+  t.match(scripts[0]!.source, /^local memo$/m);
+});

@@ -1,10 +1,14 @@
 /** The commands themselves, and the scripts of this project: no findings, and a reference page that is up to date. */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { parseLua } from '../../../tools/lua/ast.js';
 import { build } from '../../../tools/lua/pipeline.js';
+import { analyse } from '../../../tools/lua/scope.js';
+import { startRedis } from './redis.js';
 import { GOOD, project, withBody, write } from './fixture.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -33,6 +37,32 @@ t.test('the scripts of this project have no findings and their page is up to dat
     readFileSync(join(ROOT, 'docs/scripts.md'), 'utf8'),
     'docs/scripts.md',
   );
+});
+
+t.test('what is sent to Redis declares every name it uses', async (t) => {
+  const given = new Set(
+    'KEYS ARGV redis cmsgpack cjson string table math tonumber pairs ipairs select unpack type tostring pcall error next assert bit struct'.split(
+      ' ',
+    ),
+  );
+  const { scripts } = build(ROOT);
+  t.ok(scripts.length > 0);
+  for (const { name, source } of scripts) {
+    const { references } = analyse(parseLua(source.replace(/^#!.*/, '')));
+    const unknown = references.filter((r) => !r.variable && (r.write || !given.has(r.node.name)));
+    t.strictSame(
+      unknown.map((r) => r.node.name),
+      [],
+      name,
+    );
+  }
+});
+
+t.test('Redis takes every script and agrees about its hash', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-scripts-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const redis = await startRedis(folder);
+  for (const { name, source, sha1 } of build(ROOT).scripts) t.equal(await redis.script('LOAD', source), sha1, name);
 });
 
 t.test('--help', async (t) => {
