@@ -1,0 +1,168 @@
+/** Puts the parts together: engine, stores, routes, port. */
+import uWS, { type us_listen_socket } from 'uWebSockets.js';
+import type { Logger } from 'pino';
+import { openEngine } from '../engine/index.js';
+import { Partitions } from '../engine/partitions.js';
+import type { Engine } from '../engine/types.js';
+import { Authenticator } from './auth/authenticate.js';
+import { createVerifier } from './auth/verify.js';
+import { DirectReader } from './cache/reader.js';
+import type { ServerConfig } from './config.js';
+import { docsRoutes } from './docs.js';
+import { Health } from './health.js';
+import { BodyReader } from './http/body.js';
+import { mountFallbacks } from './http/fallbacks.js';
+import type { Route } from './http/route.js';
+import { Service } from './http/serve.js';
+import { Idempotency } from './idempotency/idempotency.js';
+import { IdempotencyStore } from './idempotency/store.js';
+import { Metrics } from './metrics.js';
+import { openApiDocument } from './openapi.js';
+import { importExportRoutes } from './routes/import-export.js';
+import { movementRoutes } from './routes/movements.js';
+import { adminRoutes, operationRoutes } from './routes/operations.js';
+import { reservationRoutes } from './routes/reservations.js';
+import type { Services } from './routes/services.js';
+import { stockChangeRoutes } from './routes/stock-changes.js';
+import { stockRoutes } from './routes/stock.js';
+import { Database } from './sql/database.js';
+import { version } from './version.js';
+
+export interface RunningServer {
+  /** The port it listens on; the one asked for, or the one that was free. */
+  readonly port: number;
+  readonly routes: readonly Route[];
+  /** Readiness off, a moment for balancers to notice, the port closed, running requests finished, everything closed. */
+  stop(): Promise<void>;
+}
+
+/** @throws when the engine cannot be opened or the port is taken */
+export async function startServer(config: ServerConfig, log: Logger): Promise<RunningServer> {
+  const engine = await openEngine({
+    redis: config.redisUrl,
+    prefix: config.keyPrefix,
+    partitions: config.partitions,
+    ack: config.ack,
+    timeoutMs: config.callTimeoutMs,
+    // With a database, workers own recovery: only they can tell what Redis has lost.
+    recovery: config.databaseUrl === undefined ? 'self' : 'external',
+    onNotice: ({ level, message, ...fields }) => log[level](fields, message),
+  });
+  return serveEngine(engine, config, log);
+}
+
+/** Everything above the engine, which is closed with the server. */
+export async function serveEngine(engine: Engine, config: ServerConfig, log: Logger): Promise<RunningServer> {
+  const quiet = quietly(log);
+  const database =
+    config.databaseUrl === undefined
+      ? undefined
+      : new Database(config.databaseUrl, new Partitions(config.partitions), quiet('the database cannot be reached'));
+  const store = new IdempotencyStore(config.redisUrl, config.keyPrefix, quiet('the idempotency store has trouble'));
+  const idempotency = new Idempotency(store, log);
+  const auth = new Authenticator(
+    createVerifier({
+      secret: config.jwtSecret,
+      jwksUrl: config.jwksUrl,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+    }),
+  );
+  const bodies = new BodyReader(config.maxBufferedBytes, config.bodyTimeoutMs);
+  const metrics = new Metrics();
+  const service = new Service(config, bodies, auth, idempotency, metrics, log);
+  const health = new Health(engine, database);
+  exposeMetrics(metrics, service, bodies, auth, idempotency);
+
+  const routes = allRoutes({ engine, reader: new DirectReader(engine.stock), database }, health, metrics, config);
+  const app = uWS.App();
+  for (const route of routes) service.mount(app, route);
+  mountFallbacks(app, service, routes);
+  const socket = await listen(app, config.host, config.port);
+  const port = uWS.us_socket_local_port(socket as never);
+
+  const stop = async (): Promise<void> => {
+    health.drain();
+    service.draining = true;
+    await new Promise((resolve) => setTimeout(resolve, config.shutdownDelayMs));
+    uWS.us_listen_socket_close(socket);
+    if (!(await service.drained(config.drainMs))) log.warn({ inFlight: service.inFlight }, 'requests were cut off');
+    health.close();
+    bodies.close();
+    store.close();
+    await Promise.allSettled([engine.close(), database?.close()]);
+  };
+  return { port, routes, stop };
+}
+
+export function allRoutes(
+  services: Services,
+  health: Health,
+  metrics: Metrics,
+  config: Pick<ServerConfig, 'publicReads'>,
+): Route[] {
+  let document: string | undefined;
+  const routes: Route[] = [
+    ...stockRoutes(services),
+    ...stockChangeRoutes(services),
+    ...movementRoutes(services),
+    ...importExportRoutes(services),
+    ...reservationRoutes(services),
+    ...adminRoutes(services),
+    ...operationRoutes(
+      health,
+      metrics,
+      () => (document ??= JSON.stringify(openApiDocument(routes, { version, ...config }))),
+    ),
+    ...docsRoutes(),
+  ];
+  return routes;
+}
+
+function exposeMetrics(
+  metrics: Metrics,
+  service: Service,
+  bodies: BodyReader,
+  auth: Authenticator,
+  idempotency: Idempotency,
+): void {
+  metrics.gauge('holdfast_http_requests_in_flight', 'Requests begun and not yet over.', () => service.inFlight);
+  metrics.gauge('holdfast_http_body_bytes', 'Bytes of request bodies held in memory.', () => bodies.buffered);
+  metrics.gauge('holdfast_http_bodies_receiving', 'Requests whose body has not arrived whole.', () => bodies.receiving);
+  metrics.counter('holdfast_auth_cache_hits_total', 'Tokens that were verified before.', () => auth.counts.hits);
+  metrics.counter('holdfast_auth_cache_misses_total', 'Tokens that had to be verified.', () => auth.counts.misses);
+  metrics.counter('holdfast_idempotency_replays_total', 'Answers given again.', () => idempotency.counts.replays);
+  metrics.counter(
+    'holdfast_idempotency_mismatches_total',
+    'Keys used again for other content.',
+    () => idempotency.counts.mismatches,
+  );
+  metrics.counter(
+    'holdfast_idempotency_takeovers_total',
+    'Requests finished for a process that did not.',
+    () => idempotency.counts.takeovers,
+  );
+}
+
+/** Several processes may listen on one port: the kernel spreads the connections (SO_REUSEPORT). */
+function listen(app: uWS.TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
+  return new Promise((resolve, reject) => {
+    app.listen(host, port, (socket) => {
+      if (socket === false) reject(new Error(`Cannot listen on ${host}:${port}. Is the port taken?`));
+      else resolve(socket);
+    });
+  });
+}
+
+/** Errors of connections come in swarms: one line a second is enough to know. */
+function quietly(log: Logger): (message: string) => (error: Error) => void {
+  return (message) => {
+    let last = 0;
+    return (error) => {
+      const now = Date.now();
+      if (now - last < 1_000) return;
+      last = now;
+      log.warn({ err: { message: error.message } }, message);
+    };
+  };
+}

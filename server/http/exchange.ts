@@ -1,0 +1,169 @@
+/**
+ * One request and its answer. uWebSockets.js ends the process's patience when a response is touched after it was aborted or
+ * finished, and its request object is gone after the first tick: so everything worth knowing is read at once, and the
+ * response is reachable only through methods that look first.
+ */
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
+import type { Ack } from '../../engine/types.js';
+import type { Caller } from '../auth/caller.js';
+import type { Receiving } from './body.js';
+import { problem } from './problems.js';
+import type { Route } from './route.js';
+import { statusLine } from './status-lines.js';
+
+const REQUEST_ID = /^[A-Za-z0-9._~:@=+/-]{1,128}$/;
+const ACK_PREFERENCE = /(?:^|[,;\s])ack\s*=\s*"?(executed|replicated|durable)"?\s*(?:$|[,;])/i;
+
+/** Ids of requests that bring none: unlike those of other processes by their start, unlike each other by counting. */
+const processMark = `${Date.now().toString(36)}${process.pid.toString(36)}`;
+let requests = 0;
+
+export type Headers = readonly (readonly [string, string])[];
+
+/** An answer as bytes: what is sent, and what is stored for replay. */
+export interface Encoded {
+  readonly status: number;
+  readonly type: string;
+  readonly bytes: Buffer | string;
+  readonly headers: Headers;
+  readonly retryAfter: number | undefined;
+}
+
+export class Exchange {
+  readonly startedAt = performance.now();
+  readonly requestId: string;
+  readonly query: string;
+  readonly authorization: string;
+  readonly contentType: string;
+  readonly idempotencyKey: string;
+  readonly wantsMessagePack: boolean;
+  readonly wantsGzip: boolean;
+  readonly head: boolean;
+  /** The path as it was sent. */
+  readonly url: string;
+  readonly params: string[] = [];
+  /** Set once the token was checked; routes with roles always have one. */
+  caller: Caller | undefined;
+  /** Id under which this request's change is made when its body names none; kept with the idempotency key. */
+  changeId: string | undefined;
+  /** The body has not arrived whole; the connection cannot be used for another request. */
+  unread = false;
+  /** Bytes of its body that count against the server's limit. */
+  bodyBytes = 0;
+  receiving: Receiving | undefined;
+  /** A handler is at work: the request is not over before it rests, even when the client has gone. */
+  working = false;
+
+  private res: HttpResponse | undefined;
+  private readonly prefer: string;
+  private ended: number | undefined;
+  private onEnd: ((x: Exchange, status: number) => void) | undefined;
+
+  constructor(
+    readonly route: Route,
+    res: HttpResponse,
+    req: HttpRequest,
+    onEnd: (x: Exchange, status: number) => void,
+  ) {
+    this.res = res;
+    this.onEnd = onEnd;
+    this.head = req.getMethod() === 'head';
+    this.url = req.getUrl();
+    this.query = req.getQuery();
+    for (let index = 0; index < route.params.length; index += 1) this.params.push(req.getParameter(index));
+    this.authorization = req.getHeader('authorization');
+    this.wantsMessagePack = req.getHeader('accept').includes('msgpack');
+    this.wantsGzip = req.getHeader('accept-encoding').includes('gzip');
+    const changes = route.method !== 'get';
+    this.contentType = changes ? req.getHeader('content-type') : '';
+    this.prefer = changes ? req.getHeader('prefer') : '';
+    this.idempotencyKey = route.idempotent ? req.getHeader('idempotency-key') : '';
+    const asked = req.getHeader('x-request-id');
+    requests += 1;
+    this.requestId = asked !== '' && REQUEST_ID.test(asked) ? asked : `${processMark}-${requests.toString(36)}`;
+    res.onAborted(() => this.abort());
+  }
+
+  /** True until the answer was sent or the client went away. */
+  get open(): boolean {
+    return this.res !== undefined;
+  }
+
+  /** The caller of a route that has roles. */
+  get who(): Caller {
+    if (this.caller === undefined) throw problem('unauthenticated');
+    return this.caller;
+  }
+
+  param(index: number): string {
+    return this.params[index] ?? '';
+  }
+
+  /** The ack asked for: the body's word counts more than the Prefer header's. */
+  ackWanted(inBody: Ack | undefined): Ack | undefined {
+    if (inBody !== undefined || this.prefer === '') return inBody;
+    return ACK_PREFERENCE.exec(this.prefer)?.[1]?.toLowerCase() as Ack | undefined;
+  }
+
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): void {
+    this.res?.onData(handler);
+  }
+
+  /** Sends the answer, if there is still somebody to send it to. */
+  send(answer: Encoded, closing: boolean): void {
+    const res = this.res;
+    if (res === undefined) return;
+    this.res = undefined;
+    res.cork(() => {
+      res.writeStatus(statusLine(answer.status));
+      res.writeHeader('Content-Type', answer.type);
+      res.writeHeader('X-Request-Id', this.requestId);
+      res.writeHeader('X-Response-Time', (performance.now() - this.startedAt).toFixed(2));
+      res.writeHeader('X-Content-Type-Options', 'nosniff');
+      res.writeHeader('Vary', 'Accept, Accept-Encoding, Authorization');
+      if (answer.retryAfter !== undefined) res.writeHeader('Retry-After', String(answer.retryAfter));
+      let cached = false;
+      let protectedPage = false;
+      for (const [name, value] of answer.headers) {
+        cached ||= name === 'Cache-Control';
+        protectedPage ||= name === 'Content-Security-Policy';
+        res.writeHeader(name, value);
+      }
+      if (!cached) res.writeHeader('Cache-Control', 'no-store');
+      if (!protectedPage) res.writeHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+      const close = closing || this.unread;
+      if (close) res.writeHeader('Connection', 'close');
+      if (this.head) res.endWithoutBody(byteLength(answer.bytes), close);
+      else res.end(answer.bytes, close);
+    });
+    this.finish(answer.status);
+  }
+
+  /** Cuts the connection: for a client that does not even take an answer. */
+  drop(): void {
+    this.res?.close();
+  }
+
+  private abort(): void {
+    this.res = undefined;
+    this.finish(0);
+  }
+
+  /** The handler has come to its end. */
+  rest(): void {
+    this.working = false;
+    if (this.ended !== undefined) this.finish(this.ended);
+  }
+
+  private finish(status: number): void {
+    this.ended = status;
+    if (this.working) return;
+    const { onEnd } = this;
+    this.onEnd = undefined;
+    onEnd?.(this, status);
+  }
+}
+
+function byteLength(bytes: Buffer | string): number {
+  return typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length;
+}

@@ -1,0 +1,219 @@
+/**
+ * The way of a request: full? → body → who → query and body checked → idempotency → handler → answer.
+ * Nothing here is async where the answer is there at once; nothing thrown leaves this file.
+ */
+import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
+import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticate.js';
+import type { Caller } from '../auth/caller.js';
+import type { Idempotency, Turn } from '../idempotency/idempotency.js';
+import type { Metrics, RouteMetrics } from '../metrics.js';
+import { isId } from '../schemas/ids.js';
+import type { BodyReader } from './body.js';
+import { decodeBody } from './decode.js';
+import { compress, encodeAnswer, encodeProblem, worthCompressing } from './encode.js';
+import { Exchange, type Encoded } from './exchange.js';
+import { problemOf } from './failures.js';
+import { invalidField, problem, type Problem } from './problems.js';
+import { parseQuery } from './query.js';
+import type { Answer, Route } from './route.js';
+
+const EMPTY = Buffer.alloc(0);
+
+export interface ServeOptions {
+  readonly maxInFlight: number;
+  readonly publicReads: boolean;
+}
+
+export class Service {
+  /** Requests begun and not yet over. */
+  inFlight = 0;
+  /** Set when the process is to end: every answer then closes its connection. */
+  draining = false;
+  private idle: (() => void) | undefined;
+
+  constructor(
+    private readonly options: ServeOptions,
+    private readonly bodies: BodyReader,
+    private readonly auth: Authenticator,
+    private readonly idempotency: Idempotency,
+    private readonly metrics: Metrics,
+    private readonly log: Logger,
+  ) {}
+
+  mount(app: TemplatedApp, route: Route): void {
+    const measured = this.metrics.route(route);
+    const handler = (res: HttpResponse, req: HttpRequest): void => this.begin(route, measured, res, req);
+    const pattern = route.path.replace(/\{(\w+)\}/g, ':$1');
+    app[route.method](pattern, handler);
+    if (route.method === 'get') app.head(pattern, handler);
+  }
+
+  /** For every method that nothing else was mounted for. */
+  mountAny(app: TemplatedApp, route: Route): void {
+    const measured = this.metrics.route(route, 'ANY');
+    app.any(route.path.replace(/\{(\w+)\}/g, ':$1'), (res, req) => this.begin(route, measured, res, req, true));
+  }
+
+  /** Resolves when no request runs; false after `ms`. */
+  drained(ms: number): Promise<boolean> {
+    if (this.inFlight === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), ms);
+      this.idle = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  private begin(route: Route, measured: RouteMetrics, res: HttpResponse, req: HttpRequest, any = false): void {
+    this.inFlight += 1;
+    const x = new Exchange(route, res, req, (ended, status) => this.end(ended, measured, status));
+    // Whatever it sends is not going to be read.
+    if (any) x.unread = req.getMethod() !== 'get' && req.getMethod() !== 'head';
+    try {
+      if (this.inFlight > this.options.maxInFlight && !route.essential) {
+        x.unread = route.method !== 'get';
+        return this.fail(x, problem('overloaded'));
+      }
+      if (route.method === 'get') return this.identify(x, EMPTY);
+      const declared = req.getHeader('content-length');
+      this.bodies.read(
+        x,
+        declared,
+        (body) => this.identify(x, body),
+        (why) => this.fail(x, why),
+      );
+    } catch (error) {
+      this.fail(x, error);
+    }
+  }
+
+  private end(x: Exchange, measured: RouteMetrics, status: number): void {
+    this.inFlight -= 1;
+    this.bodies.release(x);
+    measured.record(status, performance.now() - x.startedAt);
+    if (this.inFlight === 0) this.idle?.();
+  }
+
+  private identify(x: Exchange, body: Buffer): void {
+    try {
+      const { access } = x.route;
+      const open = access === 'public' || (access === 'read' && this.options.publicReads);
+      if (open) return this.admit(x, body, undefined);
+      const caller = this.auth.authenticate(x.authorization);
+      if (!(caller instanceof Promise)) return this.admit(x, body, caller);
+      caller.then(
+        (found) => this.admit(x, body, found),
+        (error: unknown) => this.fail(x, error),
+      );
+    } catch (error) {
+      this.fail(x, error);
+    }
+  }
+
+  private admit(x: Exchange, body: Buffer, caller: Caller | undefined): void {
+    try {
+      x.caller = caller;
+      const { route } = x;
+      if (caller !== undefined && typeof route.access !== 'string' && !route.access.includes(caller.role)) {
+        throw problem('forbidden', `This needs the role ${route.access.join(' or ')}; the token says ${caller.role}.`);
+      }
+      checkParams(x);
+      const query = route.query?.parse(parseQuery(x.query, route.query.schema));
+      if (route.query === undefined && x.query !== '') parseQuery(x.query, undefined);
+      const input = { query, body: route.body?.parse(bodyOf(x, body)) };
+      if (x.idempotencyKey === '') return this.answer(x, route.handle(x, input));
+      x.working = true;
+      this.answerOnce(x, body, input)
+        .catch((error: unknown) => this.fail(x, error))
+        .finally(() => x.rest());
+    } catch (error) {
+      this.fail(x, error);
+    }
+  }
+
+  private answer(x: Exchange, answer: Answer | Promise<Answer>): void {
+    if (!(answer instanceof Promise)) return this.finish(x, encodeAnswer(x, answer));
+    x.working = true;
+    answer
+      .then((ready) => this.finish(x, encodeAnswer(x, ready)))
+      .catch((error: unknown) => this.fail(x, error))
+      .finally(() => x.rest());
+  }
+
+  /** With an Idempotency-Key: the first carries the change out, the others get its answer. */
+  private async answerOnce(x: Exchange, body: Buffer, input: { query: unknown; body: unknown }): Promise<void> {
+    const turn = await this.idempotency.take(x, body, () => x.route.makeId?.(input));
+    if ('replay' in turn) return this.finish(x, turn.replay);
+    x.changeId = turn.changeId;
+    const encoded = await this.carryOut(x, input, turn);
+    this.finish(x, encoded);
+  }
+
+  private async carryOut(x: Exchange, input: { query: unknown; body: unknown }, turn: Turn): Promise<Encoded> {
+    let encoded: Encoded;
+    try {
+      encoded = encodeAnswer(x, await x.route.handle(x, input));
+    } catch (error) {
+      const found = this.explain(x, error);
+      encoded = encodeProblem(x, found);
+    }
+    await turn.settle(encoded);
+    return encoded;
+  }
+
+  private finish(x: Exchange, answer: Encoded): void {
+    if (!x.open) return;
+    if (x.wantsGzip && worthCompressing(answer)) compress(answer, (packed) => x.send(packed, this.draining));
+    else x.send(answer, this.draining);
+  }
+
+  private fail(x: Exchange, error: unknown): void {
+    try {
+      const found = this.explain(x, error);
+      if (!x.open) return;
+      x.send(encodeProblem(x, found), this.draining);
+    } catch (worse) {
+      this.log.error({ err: worse, requestId: x.requestId, route: x.route.operationId }, 'an answer could not be sent');
+      x.drop();
+    }
+  }
+
+  private explain(x: Exchange, error: unknown): Problem {
+    const found = problemOf(error, x.route.idField) ?? problem('internal_error');
+    this.metrics.problem(found.kind.code);
+    if (found.kind.http === 500) {
+      this.log.error({ err: error, requestId: x.requestId, route: x.route.operationId }, 'request failed');
+    } else if (found.kind.http > 500) {
+      this.log.warn({ code: found.kind.code, requestId: x.requestId, route: x.route.operationId }, 'request refused');
+    }
+    return found;
+  }
+}
+
+function checkParams(x: Exchange): void {
+  for (let index = 0; index < x.params.length; index += 1) {
+    const text = decoded(x.param(index));
+    if (!isId(text)) {
+      throw invalidField(x.route.params[index] ?? 'path', 'must be 1 to 128 of A-Z a-z 0-9 . _ - ~');
+    }
+    x.params[index] = text;
+  }
+}
+
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+function bodyOf(x: Exchange, body: Buffer): unknown {
+  if (body.length > 0) return decodeBody(body, x.contentType);
+  if (x.route.bodyOptional) return {};
+  throw problem('invalid_request', 'A body is needed.');
+}

@@ -1,0 +1,168 @@
+/**
+ * One effect an Idempotency-Key, and one answer: the first request carries the change out, the same request again gets the
+ * same bytes, and requests that arrive meanwhile wait a little for them, in this process or in another.
+ */
+import type { Logger } from 'pino';
+import type { Encoded, Exchange } from '../http/exchange.js';
+import { Problem, problem } from '../http/problems.js';
+import { fingerprintOf, parseIdempotencyKey, scopeHash } from './key.js';
+import type { IdempotencyStore, Opening } from './store.js';
+
+/** How long a repetition waits for the first to finish before it is told `idempotency_in_flight`. */
+export const WAIT_MS = 2_000;
+const FIRST_POLL_MS = 10;
+const SLOWEST_POLL_MS = 200;
+/** Statuses below 500 that say something about the request and not about its outcome: corrected, it may come again. */
+const NOT_KEPT = new Set([400, 401, 403, 408, 413, 415, 422, 429]);
+
+/** The right to carry a change out. */
+export interface Turn {
+  /** The id to make the change under, where the request names none. The same for every try. */
+  readonly changeId: string;
+  /** Must be called once, with what is going to be answered. Never rejects. */
+  settle(answer: Encoded): Promise<void>;
+}
+
+interface Running {
+  readonly fingerprint: string;
+  /** The answer, or undefined where there is none that may be repeated. */
+  readonly done: Promise<Encoded | undefined>;
+  readonly finish: (answer: Encoded | undefined) => void;
+}
+
+export interface IdempotencyCounts {
+  replays: number;
+  mismatches: number;
+  takeovers: number;
+}
+
+export class Idempotency {
+  readonly counts: IdempotencyCounts = { replays: 0, mismatches: 0, takeovers: 0 };
+  /** What this process carries out or waits for, by scope: its own repetitions cost Redis nothing. */
+  private readonly running = new Map<string, Running>();
+
+  constructor(
+    private readonly store: IdempotencyStore,
+    private readonly log: Logger,
+  ) {}
+
+  /**
+   * @throws Problem idempotency_mismatch for other content under the key, idempotency_in_flight when the first takes too
+   *   long, shard_unavailable when the store cannot be reached (then the promise of one effect cannot be given)
+   */
+  async take(x: Exchange, body: Buffer, makeId: () => string | undefined): Promise<Turn | { replay: Encoded }> {
+    const hash = scopeHash(x, parseIdempotencyKey(x.idempotencyKey));
+    const fingerprint = fingerprintOf(x, body);
+    const deadline = performance.now() + WAIT_MS;
+    for (;;) {
+      const other = this.running.get(hash);
+      if (other === undefined) break;
+      if (other.fingerprint !== fingerprint) throw this.mismatch();
+      const answer = await before(deadline, other.done);
+      if (answer !== undefined) return this.replay(answer);
+    }
+    const mine = start(fingerprint);
+    this.running.set(hash, mine);
+    try {
+      const found = await this.enter(hash, fingerprint, makeId() ?? hash.slice(0, 32), deadline);
+      if (typeof found === 'string') return this.turn(hash, mine, found);
+      this.end(hash, mine, found);
+      return this.replay(found);
+    } catch (error) {
+      this.end(hash, mine, undefined);
+      if (error instanceof Problem) throw error;
+      this.log.warn({ err: error, requestId: x.requestId }, 'the idempotency store cannot be reached');
+      throw problem('shard_unavailable', 'The store of idempotency keys cannot be reached; nothing was changed.');
+    }
+  }
+
+  /** The id to carry the change out under, or the answer that is there already. */
+  private async enter(
+    hash: string,
+    fingerprint: string,
+    changeId: string,
+    deadline: number,
+  ): Promise<string | Encoded> {
+    for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * 2, SLOWEST_POLL_MS)) {
+      const opening = await this.store.open(hash, fingerprint, changeId);
+      const found = await this.decide(hash, fingerprint, changeId, opening);
+      if (found !== undefined) return found;
+      if (performance.now() + pause > deadline) throw problem('idempotency_in_flight');
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  private async decide(
+    hash: string,
+    fingerprint: string,
+    changeId: string,
+    opening: Opening,
+  ): Promise<string | Encoded | undefined> {
+    const { found, leased } = opening;
+    if (found === undefined) return leased ? changeId : undefined;
+    if (found.fingerprint !== fingerprint || found.answer !== undefined) {
+      if (leased) await this.store.release(hash);
+      if (found.fingerprint !== fingerprint) throw this.mismatch();
+      return found.answer;
+    }
+    if (!leased) return undefined;
+    this.counts.takeovers += 1;
+    return found.changeId;
+  }
+
+  private turn(hash: string, mine: Running, changeId: string): Turn {
+    return {
+      changeId,
+      settle: async (answer) => {
+        const kept = isFinal(answer);
+        try {
+          if (kept) await this.store.answered(hash, mine.fingerprint, changeId, answer);
+          else if (NOT_KEPT.has(answer.status)) await this.store.forget(hash);
+          else await this.store.release(hash);
+        } catch (error) {
+          // The change is made and will be answered. A repetition finds the lease run out, and the engine says `exists`.
+          this.log.warn({ err: error }, 'an answer could not be kept for replay');
+        }
+        this.end(hash, mine, kept ? answer : undefined);
+      },
+    };
+  }
+
+  private end(hash: string, mine: Running, answer: Encoded | undefined): void {
+    if (this.running.get(hash) === mine) this.running.delete(hash);
+    mine.finish(answer);
+  }
+
+  private replay(answer: Encoded): { replay: Encoded } {
+    this.counts.replays += 1;
+    return { replay: { ...answer, headers: [...answer.headers, ['Idempotent-Replayed', 'true']] } };
+  }
+
+  private mismatch(): Problem {
+    this.counts.mismatches += 1;
+    return problem('idempotency_mismatch');
+  }
+}
+
+/** Whether asking again would get the same answer: not so for 5xx, for what was malformed, and for "not yet". */
+function isFinal(answer: Encoded): boolean {
+  return answer.status < 500 && answer.retryAfter === undefined && !NOT_KEPT.has(answer.status);
+}
+
+function start(fingerprint: string): Running {
+  let finish!: (answer: Encoded | undefined) => void;
+  const done = new Promise<Encoded | undefined>((resolve) => (finish = resolve));
+  return { fingerprint, done, finish };
+}
+
+async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(problem('idempotency_in_flight')), Math.max(0, deadline - performance.now()));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,32 @@
+/** Who acts for whom, and how far an answer has to be safe: what all changing routes share. */
+import type { Ack, CallOptions } from '../../engine/types.js';
+import type { Exchange } from '../http/exchange.js';
+import { problem } from '../http/problems.js';
+import type { Answer } from '../http/route.js';
+
+/** `expires` and the like are told to the second; a durable ack that is on its way needs about this long. */
+const DURABLE_RETRY_SECONDS = 1;
+
+/** Who the change is for. Buyers act as themselves; services and admins for whom they name, or for nobody. (G1) */
+export function buyerOf(x: Exchange, named: string | undefined): string | undefined {
+  const { role, sub } = x.who;
+  if (role !== 'buyer') return named;
+  if (named !== undefined && named !== sub) {
+    throw problem('forbidden', 'A buyer acts only as the sub of its own token; leave buyerId out.');
+  }
+  return sub;
+}
+
+/** The audit trail names the subject of the token. (S7) */
+export function callOptions(x: Exchange, ackInBody: Ack | undefined): CallOptions {
+  const ack = x.ackWanted(ackInBody);
+  return ack === undefined ? { actor: x.who.sub } : { actor: x.who.sub, ack };
+}
+
+/** `durable` that was asked for and not reached is 202: done, not yet safe; repeating waits for it again. */
+export function changed(status: 200 | 201, body: { readonly ack: Ack }, wanted: Ack | undefined): Answer {
+  if (wanted === 'durable' && body.ack !== 'durable') return { status: 202, body, retryAfter: DURABLE_RETRY_SECONDS };
+  return { status, body };
+}
+
+export const time = (ms: number): string => new Date(ms).toISOString();

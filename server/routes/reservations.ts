@@ -1,0 +1,190 @@
+/** Reservations: hold, look, confirm, release, extend, return. (S3, S5, S9) */
+import type { Ack, CallOptions, Outcome, Reservation } from '../../engine/types.js';
+import type { Exchange } from '../http/exchange.js';
+import { refused } from '../http/failures.js';
+import { Problem, problemOfStatus } from '../http/problems.js';
+import { route, type Answer, type Route } from '../http/route.js';
+import type { TSchema } from '@sinclair/typebox';
+import {
+  AckBody,
+  ExtendBody,
+  ReservationChange,
+  ReservationOut,
+  ReserveBody,
+  ReturnBody,
+} from '../schemas/reservations.js';
+import { buyerOf, callOptions, changed, time } from './acting.js';
+import type { Services } from './services.js';
+
+const EVERYBODY = ['buyer', 'service', 'admin'] as const;
+const CHANGE_PROBLEMS = ['reservation_not_found', 'shard_unavailable', 'overloaded', 'outcome_unknown'];
+const CHANGED = { description: 'The reservation after the change.', schema: ReservationChange };
+const NOT_YET_DURABLE = {
+  description: 'Done, but not durable in time; repeat to wait for it.',
+  schema: ReservationChange,
+};
+
+export function reservationRoutes(services: Services): Route[] {
+  return [reserveRoute(services), findRoute(services), ...changeRoutes(services)];
+}
+
+function reserveRoute({ engine }: Services): Route {
+  return route({
+    method: 'post',
+    path: '/v1/reservations',
+    operationId: 'reserve',
+    tag: 'Reservations',
+    summary: 'Hold units until a deadline: all lines or none.',
+    description: 'The same `reservationId` with the same content gets the same answer again.',
+    access: EVERYBODY,
+    body: ReserveBody,
+    idempotent: true,
+    makeId: ({ body }) => body.reservationId ?? engine.newReservationId(body.lines[0] ?? { location: '-', sku: '-' }),
+    idField: 'reservationId',
+    answers: { 201: { ...CHANGED, description: 'Held.' }, 202: NOT_YET_DURABLE },
+    problems: [
+      'sku_not_found',
+      'id_conflict',
+      'reservation_released',
+      'hold_expired',
+      'reservation_confirmed',
+      'reservation_returned',
+      'admission_required',
+      'not_on_sale',
+      'buyer_limit',
+      'insufficient_stock',
+      ...CHANGE_PROBLEMS.slice(1),
+    ],
+    handle: async (x, { body: { reservationId = x.changeId, lines, buyerId, holdSeconds, ack } }) => {
+      const options = callOptions(x, ack);
+      const request = { reservationId, buyerId: buyerOf(x, buyerId), lines, holdSeconds };
+      const outcome = await engine.reservations.reserve(request, options);
+      if (!('value' in outcome)) throw refused(outcome, lines);
+      return changed(201, changeBody(outcome.value, outcome.ack), options.ack);
+    },
+  });
+}
+
+function findRoute({ engine, database }: Services): Route {
+  return route({
+    method: 'get',
+    path: '/v1/reservations/{id}',
+    operationId: 'getReservation',
+    tag: 'Reservations',
+    summary: 'Look at a reservation.',
+    description: 'Buyers see their own only.',
+    access: EVERYBODY,
+    answers: { 200: { description: 'The reservation.', schema: ReservationOut } },
+    problems: ['reservation_not_found', 'shard_unavailable', 'overloaded', 'database_unavailable'],
+    handle: async (x) => {
+      const id = x.param(0);
+      const found = (await engine.reservations.find(id)) ?? (await database?.findReservation(id));
+      if (found === undefined || !mayTouch(x, found)) throw notFound();
+      return { status: 200, body: reservationBody(found) };
+    },
+  });
+}
+
+interface Change {
+  readonly name: 'confirm' | 'release' | 'extend' | 'return';
+  readonly summary: string;
+  readonly problems: readonly string[];
+}
+
+const CHANGES: readonly Change[] = [
+  {
+    name: 'confirm',
+    summary: 'Sell what is held. At or past the deadline: 410.',
+    problems: ['hold_expired', 'reservation_released', 'reservation_returned'],
+  },
+  { name: 'release', summary: 'Give back what is held.', problems: ['reservation_confirmed', 'reservation_returned'] },
+  {
+    name: 'extend',
+    summary: 'Move the deadline to `holdSeconds` from now; never nearer.',
+    problems: ['hold_expired', 'reservation_released', 'reservation_confirmed', 'reservation_returned'],
+  },
+  {
+    name: 'return',
+    summary: 'Bring sold units back on sale; all of them without `lines`.',
+    problems: ['reservation_held', 'hold_expired', 'reservation_released', 'return_exceeds_sold', 'sku_not_found'],
+  },
+];
+
+function changeRoutes(services: Services): Route[] {
+  const { reservations } = services.engine;
+  const [confirm, release, extend, giveBack] = CHANGES as [Change, Change, Change, Change];
+  return [
+    changeRoute(services, confirm, AckBody, true, (id, options) => reservations.confirm(id, options)),
+    changeRoute(services, release, AckBody, true, (id, options) => reservations.release(id, options)),
+    changeRoute(services, extend, ExtendBody, false, (id, options, body) =>
+      reservations.extend(id, body.holdSeconds, options),
+    ),
+    changeRoute(services, giveBack, ReturnBody, true, (id, options, body) =>
+      reservations.return(id, body.lines, options),
+    ),
+  ];
+}
+
+function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof ReturnBody>(
+  { engine }: Services,
+  { name, summary, problems }: Change,
+  schema: B,
+  bodyOptional: boolean,
+  act: (id: string, options: CallOptions, body: B['static']) => Promise<Outcome<Reservation>>,
+): Route {
+  return route<undefined, TSchema>({
+    method: 'post',
+    path: `/v1/reservations/{id}/${name}`,
+    operationId: `${name}Reservation`,
+    tag: 'Reservations',
+    summary,
+    description: 'Repeating is harmless. Buyers reach their own only.',
+    access: EVERYBODY,
+    body: schema,
+    bodyOptional,
+    idempotent: true,
+    idField: 'reservationId',
+    answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
+    problems: [...problems, ...CHANGE_PROBLEMS],
+    handle: async (x, input) => {
+      const id = x.param(0);
+      const body = input.body as B['static'];
+      const options = callOptions(x, body.ack);
+      if (x.who.role === 'buyer') await checkOwner(engine, x, id);
+      const outcome = await act(id, options, body);
+      if (!('value' in outcome)) throw refused(outcome, 'lines' in body ? body.lines?.map(withQuantity) : undefined);
+      return changed(200, changeBody(outcome.value, outcome.ack), options.ack);
+    },
+  });
+}
+
+const withQuantity = (line: { location: string; sku: string; quantity?: number }) => ({ quantity: 0, ...line });
+
+/** That it exists at all is nobody else's business: another's reservation is answered like one there is not. */
+async function checkOwner(engine: Services['engine'], x: Exchange, id: string): Promise<void> {
+  const found = await engine.reservations.find(id);
+  if (found === undefined || !mayTouch(x, found)) throw notFound();
+}
+
+function mayTouch(x: Exchange, { buyerId }: Reservation): boolean {
+  return x.who.role !== 'buyer' || buyerId === x.who.sub;
+}
+
+function notFound(): Problem {
+  const kind = problemOfStatus('reservation_not_found');
+  return new Problem(kind, kind.description);
+}
+
+function reservationBody({ reservationId, status, buyerId, lines, expiresAt, now }: Reservation) {
+  return {
+    reservationId,
+    status,
+    ...(buyerId === '' ? {} : { buyerId }),
+    lines: lines.map(({ location, sku, quantity, returned }) => ({ location, sku, quantity, returned })),
+    expiresAt: time(expiresAt),
+    // Rounded down: nobody should count on a second that is not whole.
+    expiresInSeconds: status === 'held' ? Math.max(0, Math.floor((expiresAt - now) / 1000)) : 0,
+  };
+}
+
+const changeBody = (reservation: Reservation, ack: Ack) => ({ ...reservationBody(reservation), ack });
