@@ -185,7 +185,7 @@ async function checkRedisUrl(): Promise<Finding> {
         findings.push(`${part}: maxmemory-policy is ${policy}; set it to noeviction, or sold stock is forgotten.`);
       const info = await client.info('cluster');
       if (!info.includes('cluster_enabled:1')) findings.push(`${part}: cluster mode is off; set cluster-enabled yes.`);
-      else if (!((await client.cluster('INFO')) as string).includes('cluster_state:ok'))
+      else if (!(await client.cluster('INFO')).includes('cluster_state:ok'))
         findings.push(`${part}: the cluster's state is not ok.`);
     } catch (error) {
       findings.push(`${part}: cannot be reached (${(error as Error).message}).`);

@@ -1,3 +1,4 @@
+import type { Cluster } from 'ioredis';
 import pc from 'picocolors';
 import { stampOf } from '../stack/identity.js';
 import { runningState, type StackState } from '../stack/state.js';
@@ -83,12 +84,12 @@ async function isReady(url: string): Promise<boolean> {
 const LOOK_MS = 5_000;
 
 async function lookAtPartitions(state: StackState): Promise<PartitionSummary | { error: string }> {
-  const { Cluster } = await import('ioredis');
+  const { Cluster: RedisCluster } = await import('ioredis');
   const { Keys } = await import('../engine/keys.js');
   const { DEFAULT_PARTITIONS, Partitions } = await import('../engine/partitions.js');
   const partitions = new Partitions(Number(state.env.HOLDFAST_PARTITIONS || DEFAULT_PARTITIONS));
   const keys = new Keys(state.env.HOLDFAST_KEY_PREFIX || 'hf', partitions);
-  const redis = new Cluster(state.redis.url.split(','), {
+  const redis = new RedisCluster(state.redis.url.split(','), {
     slotsRefreshTimeout: LOOK_MS,
     clusterRetryStrategy: () => null,
     redisOptions: { commandTimeout: LOOK_MS, connectTimeout: LOOK_MS, maxRetriesPerRequest: 1 },
@@ -96,9 +97,7 @@ async function lookAtPartitions(state: StackState): Promise<PartitionSummary | {
   redis.on('error', () => undefined);
   try {
     const owners = await ownersBySlot(redis);
-    const metas = await Promise.all(
-      keys.fixedOf('meta').map((key) => redis.hmget(key, 'owner', 'seq', 'persisted') as Promise<(string | null)[]>),
-    );
+    const metas = await Promise.all(keys.fixedOf('meta').map((key) => redis.hmget(key, 'owner', 'seq', 'persisted')));
     const closed: number[] = [];
     const lag = { events: 0, worst: 0, worstPartition: 0 };
     for (const [partition, [owner, seq, persisted]] of metas.entries()) {
@@ -117,7 +116,7 @@ async function lookAtPartitions(state: StackState): Promise<PartitionSummary | {
 }
 
 /** Ids of the masters by slot, as the cluster itself says. */
-async function ownersBySlot(redis: import('ioredis').Cluster): Promise<(slot: number) => string | undefined> {
+async function ownersBySlot(redis: Cluster): Promise<(slot: number) => string | undefined> {
   const ranges = (await redis.cluster('SLOTS')) as unknown as [number, number, [string, number, string]][];
   return (slot) => ranges.find(([from, to]) => slot >= from && slot <= to)?.[2][2];
 }

@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { onShutdown } from '../stack/processes.js';
 import { defaultDataDir } from '../stack/project.js';
 import { runningState, type StackState } from '../stack/state.js';
-import { supervise, supervisorOf } from '../stack/supervisor.js';
+import { supervise, type Supervised, supervisorOf } from '../stack/supervisor.js';
 
 export interface UpOptions {
   data: string;
@@ -39,14 +39,14 @@ export async function up(options: UpOptions): Promise<number> {
 async function foreground(options: UpOptions): Promise<number> {
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => (finish = resolve));
-  let stop: (() => Promise<void>) | undefined;
+  const running: { all?: Supervised } = {};
   // Registered before anything starts, so that Ctrl-C during the start ends what has been started by then.
   onShutdown(async () => {
     print(pc.dim('\nstopping; the data is kept …'));
-    await stop?.();
+    await running.all?.stop();
     finish();
   });
-  const { stack, stop: stopAll } = await supervise({
+  running.all = await supervise({
     dir: options.data,
     port: options.port,
     host: options.host,
@@ -57,8 +57,7 @@ async function foreground(options: UpOptions): Promise<number> {
     onProgress: (line) => print(`${pc.cyan('›')} ${line}`),
     onEvent: (line) => print(`${pc.yellow('!')} ${line}`),
   });
-  stop = stopAll;
-  const state = runningState(stack.dir)!;
+  const state = runningState(options.data)!;
   print(`${pc.green('✔')} ready`);
   summary(state, options.data);
   if (options.demo) await demo(state, options.data);

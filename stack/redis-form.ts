@@ -145,7 +145,7 @@ export async function waitHealthy(ports: readonly number[], timeoutMs = 60_000):
 }
 
 async function healthProblem(client: Redis, expected: number): Promise<string | undefined> {
-  const info = (await client.cluster('INFO')) as string;
+  const info = await client.cluster('INFO');
   if (!info.includes('cluster_state:ok')) return 'cluster_state is not ok';
   if (!info.includes(`cluster_slots_ok:${SLOTS}`)) return 'not every slot is served';
   const nodes = parseNodes((await client.cluster('NODES')) as string);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { type App, type AppOptions, createApp, waitReady } from './apps.js';
+import { type App, createApp, waitReady } from './apps.js';
 import { freePorts, portIsFree } from './ports.js';
 import { type Postgres, startPostgres } from './postgres.js';
 import { sweep } from './processes.js';
@@ -61,10 +61,7 @@ const READY_MS = 90_000;
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const dir = resolve(options.dir);
   const logDir = join(dir, 'logs');
-  const counts = { servers: options.servers ?? 1, workers: options.workers ?? 2 };
-  for (const kind of ['servers', 'workers'] as const)
-    if (!Number.isInteger(counts[kind]) || counts[kind] < 0 || counts[kind] > LIMITS[kind])
-      throw new Error(`The number of ${kind} must be 0 to ${LIMITS[kind]}, not ${counts[kind]}.`);
+  const counts = countsOf(options);
   const say = options.onProgress ?? (() => undefined);
   await sweep(join(dir, 'run'));
 
@@ -102,17 +99,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       HOLDFAST_JWT_SECRET: jwtSecret,
       ...options.env,
     };
-    const common = { runDir: join(dir, 'run'), logDir, disposable: options.disposable };
-    const processEnv = { ...process.env, ...env };
-    for (let i = 1; i <= counts.workers; i++) {
-      const metricsPort = metricsPorts[i - 1]!;
-      const workerEnv = { ...processEnv, HOLDFAST_METRICS_PORT: String(metricsPort) };
-      apps.push(createApp({ ...common, kind: 'worker', name: `worker-${i}`, env: workerEnv, port: metricsPort }));
-    }
-    for (let i = 1; i <= counts.servers; i++) {
-      const server: AppOptions = { ...common, kind: 'server', name: `server-${i}`, env: processEnv, port };
-      apps.push(createApp(server));
-    }
+    apps.push(...createApps(options, counts, env, metricsPorts));
     const startApps = async () => {
       await Promise.all(apps.filter((app) => !app.running).map((app) => app.start()));
       await Promise.all(apps.map((app) => waitReady(app, options.readyTimeoutMs ?? READY_MS)));
@@ -141,6 +128,35 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     await stop();
     throw error;
   }
+}
+
+function countsOf(options: LocalStackOptions): { servers: number; workers: number } {
+  const counts = { servers: options.servers ?? 1, workers: options.workers ?? 2 };
+  for (const kind of ['servers', 'workers'] as const)
+    if (!Number.isInteger(counts[kind]) || counts[kind] < 0 || counts[kind] > LIMITS[kind])
+      throw new Error(`The number of ${kind} must be 0 to ${LIMITS[kind]}, not ${counts[kind]}.`);
+  return counts;
+}
+
+function createApps(
+  options: LocalStackOptions,
+  counts: { servers: number; workers: number },
+  env: Record<string, string>,
+  metricsPorts: number[],
+): App[] {
+  const dir = resolve(options.dir);
+  const common = { runDir: join(dir, 'run'), logDir: join(dir, 'logs'), disposable: options.disposable };
+  const processEnv = { ...process.env, ...env };
+  const apps: App[] = [];
+  for (let i = 1; i <= counts.workers; i++) {
+    const port = metricsPorts[i - 1]!;
+    const workerEnv = { ...processEnv, HOLDFAST_METRICS_PORT: String(port) };
+    apps.push(createApp({ ...common, kind: 'worker', name: `worker-${i}`, env: workerEnv, port }));
+  }
+  const port = Number(env.HOLDFAST_PORT);
+  for (let i = 1; i <= counts.servers; i++)
+    apps.push(createApp({ ...common, kind: 'server', name: `server-${i}`, env: processEnv, port }));
+  return apps;
 }
 
 function startRedis(options: LocalStackOptions, dir: string, logDir: string, say: (line: string) => void) {

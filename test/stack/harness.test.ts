@@ -10,7 +10,7 @@ t.test('two borrowers of the shared cluster have different prefixes', async (t) 
   const redis = new Cluster(one.redisNodes);
   await redis.set(`${one.prefix}:{a}:x`, '1');
   t.equal(await redis.get(`${two.prefix}:{a}:x`), null);
-  t.match((await redis.config('GET', 'maxmemory-policy')) as string[], ['maxmemory-policy', 'noeviction']);
+  t.match(await redis.config('GET', 'maxmemory-policy'), ['maxmemory-policy', 'noeviction']);
   redis.disconnect();
 });
 
