@@ -46,7 +46,7 @@ export interface ApplyCounts {
   interrupted: boolean;
 }
 
-export function emptyCounts(): ApplyCounts {
+function emptyCounts(): ApplyCounts {
   return {
     rows: 0,
     accepted: 0,

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { Api, type Target } from './api.js';
-import { applyRows, emptyCounts, type ApplyCounts, type StockApi } from './apply.js';
+import { applyRows, type ApplyCounts, type ApplyOptions, type StockApi } from './apply.js';
 import type { Layout } from './layout.js';
 import { openSource, readCatalogue } from './read.js';
 import { CatalogueError, type Outcome, type RejectedRow } from './reasons.js';
@@ -84,7 +84,7 @@ async function pass(options: ImportOptions, importId: string, target: Target | u
   const { dryRun, force, signal } = options;
   try {
     if (!target) {
-      const counts = await check(rows, onRejected, signal);
+      const counts = await check(rows, { onRejected, onProgress, signal });
       return { importId, layout: layout.name, counts, changedNothing: true };
     }
     const api: StockApi = new Api(target, options.onRetry ? { onRetry: options.onRetry } : {});
@@ -106,19 +106,12 @@ function reasonFor(file: string): string {
 /** The file alone: what would be accepted, without asking a stack. */
 async function check(
   rows: AsyncIterable<Outcome>,
-  onRejected: (row: RejectedRow) => void,
-  signal: AbortSignal | undefined,
+  options: Pick<ApplyOptions, 'onRejected' | 'onProgress' | 'signal'>,
 ): Promise<ApplyCounts> {
   const nothing: StockApi = {
     query: (items) => Promise.resolve(items.map(() => undefined)),
     import: () => Promise.reject(new Error('a check imports nothing')),
   };
-  const counts = await applyRows(rows, nothing, {
-    importId: 'check',
-    reason: 'check',
-    dryRun: true,
-    onRejected,
-    signal,
-  });
-  return { ...emptyCounts(), ...counts, created: 0, adjusted: 0 };
+  const counts = await applyRows(rows, nothing, { importId: 'check', reason: 'check', dryRun: true, ...options });
+  return { ...counts, created: 0, adjusted: 0 };
 }

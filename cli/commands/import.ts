@@ -69,10 +69,12 @@ async function run(file: string, flags: Flags): Promise<void> {
       ...(target ? { target } : {}),
       signal: stop.signal,
       onLayout: (layout, id) => {
+        // --strict reads the file twice.
+        if (progress) return;
         importId = id;
         say(`${file}: layout "${layout.name}"${flags.check ? '' : `, import id ${id}`}`);
         if (layout.ignored.length > 0) say(colours.yellow(`columns left out: ${layout.ignored.join(', ')}`));
-        progress ??= new Progress(bytes);
+        progress = new Progress(bytes);
       },
       onRejected: (row) => progress?.above(() => say(rejectedLine(row, colours))),
       onProgress: (read, counts) => progress?.update(read, counts),

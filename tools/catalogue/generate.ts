@@ -3,10 +3,11 @@
  *   npx tsx tools/catalogue/generate.ts [FILE]
  */
 import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXPORT_COLUMNS } from '../../cli/catalogue/layout.js';
 import { csvText } from '../../cli/catalogue/write.js';
+import { projectRoot } from '../../stack/project.js';
 import { AWKWARD, BLANKS } from './awkward.js';
 import { variants, type Variant } from './merchandise.js';
 
@@ -109,7 +110,7 @@ export function generateCatalogue(seed = 20_261_127): Buffer {
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const file = process.argv[2] ?? fileURLToPath(new URL('../../examples/catalogue.csv', import.meta.url));
+  const file = process.argv[2] ?? join(projectRoot(), 'examples/catalogue.csv');
   writeFileSync(file, generateCatalogue());
   console.log(`wrote ${file}`);
 }

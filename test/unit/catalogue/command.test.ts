@@ -1,10 +1,15 @@
 /** The commands as processes: exit codes, what goes where, and no colours in a pipe. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { projectRoot } from '../../../stack/project.js';
 import { scratch, TinyStock } from './tiny-stock.js';
+
+/** From source while the tests run from source, compiled when they are compiled. */
+const MAIN = import.meta.url.endsWith('.ts')
+  ? ['--import', 'tsx', fileURLToPath(new URL('../../../cli/main.ts', import.meta.url))]
+  : [fileURLToPath(new URL('../../../cli/main.js', import.meta.url))];
 
 interface Ended {
   code: number | null;
@@ -15,7 +20,7 @@ interface Ended {
 function holdfast(args: string[], env: Record<string, string> = {}, input = ''): Promise<Ended> {
   const root = projectRoot();
   const { HOLDFAST_URL: _url, HOLDFAST_TOKEN: _token, ...rest } = process.env;
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'cli/main.ts'), ...args], {
+  const child = spawn(process.execPath, [...MAIN, ...args], {
     cwd: root,
     env: { ...rest, ...env },
     timeout: 60_000,
