@@ -132,7 +132,6 @@ export class Exchange {
       if (!cached) res.writeHeader('Cache-Control', 'no-store');
       if (!protectedPage) res.writeHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
       const close = closing || this.unread;
-      if (close) res.writeHeader('Connection', 'close');
       if (this.head) res.endWithoutBody(byteLength(answer.bytes), close);
       else res.end(answer.bytes, close);
     });
