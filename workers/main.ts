@@ -6,7 +6,7 @@ import { ConfigError, readConfig } from './config.js';
 const STOP_MS = 25_000;
 
 /** A worker process, configured by environment (`HOLDFAST_*`). Ends with 0 when it was asked to, 1 when it could not start. */
-export async function main(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+async function main(env: NodeJS.ProcessEnv = process.env): Promise<void> {
   let config;
   try {
     config = readConfig(env);
@@ -41,5 +41,4 @@ export async function main(env: NodeJS.ProcessEnv = process.env): Promise<void> 
   }
 }
 
-const entry = process.argv[1] ? new URL(`file://${process.argv[1]}`).href : '';
-if (import.meta.url === entry) await main();
+await main();

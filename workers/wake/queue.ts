@@ -90,6 +90,7 @@ const JOB: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts:
 /** BullMQ as Holdfast uses it: to wake workers and to spread partitions over them. */
 export class PartitionQueue {
   private readonly queue: Queue<PartitionJob, unknown, JobName>;
+  private readonly duplicates: (Redis | Cluster)[] = [];
 
   constructor(
     private readonly connection: Redis | Cluster,
@@ -128,11 +129,14 @@ export class PartitionQueue {
     handle: (name: JobName, partition: number) => Promise<void>,
     log: Logger,
   ): Worker<PartitionJob, void, JobName> {
+    const connection = this.connection.duplicate();
+    connection.on('error', (error: Error) => log.warn({ err: error }, 'connection of the queue worker'));
+    this.duplicates.push(connection);
     const worker = new Worker<PartitionJob, void, JobName>(
       this.queue.name,
       (job: Job<PartitionJob, void, JobName>) => handle(job.name, job.data.partition),
       {
-        connection: this.connection.duplicate() as ConnectionOptions,
+        connection: connection as ConnectionOptions,
         prefix: QUEUE_PREFIX,
         concurrency,
         // A stalled job is not run again: the sweep adds a new one long before.
@@ -148,6 +152,6 @@ export class PartitionQueue {
 
   async close(): Promise<void> {
     await this.queue.close();
-    this.connection.disconnect();
+    for (const connection of [this.connection, ...this.duplicates]) connection.disconnect();
   }
 }

@@ -1,0 +1,35 @@
+/** One thing that is not as it must be. `subject` names an item, a reservation or a partition. */
+export interface Problem {
+  readonly partition: number;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  readonly problems: Problem[];
+  /** Problems beyond those listed. */
+  readonly more: number;
+  readonly counted: {
+    partitions: number;
+    items: number;
+    holds: number;
+    claims: number;
+    movements: number;
+  };
+  readonly seconds: number;
+}
+
+/** Listed at most: a broken installation has as many problems as rows. */
+const LISTED = 1_000;
+
+/** Collects problems up to a bound. */
+export class Problems {
+  readonly list: Problem[] = [];
+  more = 0;
+
+  add(partition: number, subject: string, detail: string): void {
+    if (this.list.length < LISTED) this.list.push({ partition, subject, detail });
+    else this.more++;
+  }
+}
