@@ -29,7 +29,8 @@ export interface App {
   kill(sig?: NodeJS.Signals): void;
   /** Starts it (again; ends it first when it runs). Does not wait until it is ready. */
   start(): Promise<void>;
-  stop(): Promise<void>;
+  /** Asks it to finish and waits until it is gone; `force` does not ask. */
+  stop(options?: { force?: boolean }): Promise<void>;
 }
 
 /** Longest a server may take to finish its requests, plus a little (G4: 30 s). */
@@ -46,10 +47,10 @@ function entry(kind: AppKind): string[] {
 export function createApp(options: AppOptions): App {
   const logFile = join(options.logDir, `${options.name}.log`);
   let process_: ManagedProcess | undefined;
-  const stop = async () => {
+  const stop = async ({ force = false } = {}) => {
     // A process that was frozen would not see the signal.
     process_?.kill('SIGCONT');
-    await process_?.stop({ graceMs: options.disposable ? 5_000 : APP_GRACE_MS });
+    await process_?.stop({ signal: force ? 'SIGKILL' : 'SIGTERM', graceMs: APP_GRACE_MS });
   };
   return {
     kind: options.kind,

@@ -75,8 +75,9 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   let postgres: Postgres | undefined;
   const apps: App[] = [];
   const stop = async () => {
-    await Promise.all(apps.filter((app) => app.kind === 'server').map((app) => app.stop()));
-    await Promise.all(apps.filter((app) => app.kind === 'worker').map((app) => app.stop()));
+    const force = options.disposable === true;
+    await Promise.all(apps.filter((app) => app.kind === 'server').map((app) => app.stop({ force })));
+    await Promise.all(apps.filter((app) => app.kind === 'worker').map((app) => app.stop({ force })));
     await Promise.all([postgres?.stop(), redis?.stop()]);
   };
   try {

@@ -5,6 +5,7 @@ export function register(program: Command): void {
     .command('serve')
     .description('one front-end process, configured by HOLDFAST_* in the environment')
     .action(async () => {
-      await import(new URL('../../server/main.js', import.meta.url).href);
+      // The module is the process: it reads the environment, listens and ends on SIGTERM.
+      await import('../../server/main.js');
     });
 }

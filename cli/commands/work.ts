@@ -5,6 +5,7 @@ export function register(program: Command): void {
     .command('work')
     .description('one worker process, configured by HOLDFAST_* in the environment')
     .action(async () => {
-      await import(new URL('../../workers/main.js', import.meta.url).href);
+      // The module is the process: it reads the environment, works and ends on SIGTERM.
+      await import('../../workers/main.js');
     });
 }
