@@ -75,7 +75,7 @@ async function verifyPartition(options: VerifyOptions, partition: number, proble
   while ((suspicion.counts.size > 0 || suspicion.others.size > 0) && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     await clearByLedger(options.pool, suspicion);
-    if (suspicion.others.size > 0) await clearByReading(options, partition, suspicion);
+    if (suspicion.counts.size > 0 || suspicion.others.size > 0) await clearByReading(options, partition, suspicion);
   }
   await report(options, partition, suspicion, persisted.seq, problems);
   const { items, holds, claims, movements } = persisted;
@@ -139,11 +139,11 @@ async function clearByReading(
     if (difference) suspicion.others.set(subject, difference);
     else suspicion.others.delete(subject);
   }
-  // Counts that the ledger cannot vouch for (an item that one side lacks, a version that never was) may be equal by now.
-  for (const [ref, { difference }] of suspicion.counts) {
-    const now = again.counts.get(ref);
-    if (!now) suspicion.counts.delete(ref);
-    else suspicion.counts.set(ref, { item: live.items.get(ref), difference: now ?? difference });
+  // Counts that the ledger cannot vouch for (an item that one side lacked, a version that was lost) may be equal by now.
+  for (const [ref, { item }] of suspicion.counts) {
+    const difference = again.counts.get(ref);
+    if (difference) suspicion.counts.set(ref, { item: item ?? live.items.get(ref), difference });
+    else suspicion.counts.delete(ref);
   }
 }
 
