@@ -151,17 +151,34 @@ t.test('overload, limits and lost answers are ridden out; a row counts once', as
     { path: '/v1/stock/import', status: 409, headers: { 'retry-after': '0' }, body: { code: 'idempotency_in_flight' } },
   );
   const why: string[] = [];
+  const waits: number[] = [];
   const { counts } = await importCatalogue({
     file,
     target: { url: stock.url, token: 'right' },
-    onRetry: (text) => why.push(text),
+    onRetry: (text, wait) => {
+      why.push(text);
+      waits.push(wait);
+    },
   });
   t.match(counts, { created: 2, rejected: 0 });
   t.equal(why.length, 5);
+  t.same([waits[0], waits[1], waits[4]], [0, 0, 0], 'as long as Retry-After says');
+  t.ok(waits[2]! > 0 && waits[3]! > waits[2]!, 'longer each time where it says nothing');
   t.match(why[0], /503 – overloaded/);
   t.equal(stock.imports.length, 2, 'sent again after the lost answer');
   t.equal(new Set(stock.keys).size, 1, 'under the same idempotency key');
   t.same(stock.imports[0], stock.imports[1], 'with the same content');
+});
+
+t.test('the same batch of the same import has the same key, of another import another', async (t) => {
+  const stock = await new TinyStock().start(t);
+  const file = scratch(t)('in.csv', older(['h,T,A,M,1']));
+  for (const importId of ['count-1', 'count-1', 'count-2']) {
+    stock.items.clear();
+    await importCatalogue({ file, target: { url: stock.url, token: 'right' }, importId });
+  }
+  t.equal(stock.keys[0], stock.keys[1]);
+  t.not(stock.keys[0], stock.keys[2]);
 });
 
 t.test('what no retry mends stops the import with a message', async (t) => {

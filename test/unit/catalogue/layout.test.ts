@@ -28,6 +28,7 @@ t.test('the layouts that Shopify has written', async (t) => {
       'by-location',
       ['Berlin Mitte', 'Łódź, 2'],
     ],
+    ['all names in quotes', '"Handle","SKU","Location","On hand"', 'on-hand', []],
     ['another case and spacing', ' handle , sku,LOCATION,on  hand ', 'on-hand', []],
     ['a rejects file', [...EXPORT_COLUMNS, ...REJECT_COLUMNS].join(','), 'current', []],
   ];
