@@ -25,14 +25,15 @@
 -- @include fence
 -- @include clock
 -- @include reply
--- @bind args
--- @include hold_ops
--- @include hold_moves
 
 local epoch, seq = open_epoch(meta_key)
 if not epoch then
   return { STATUS.fenced }
 end
+
+-- @bind args
+-- @include hold_ops
+-- @include hold_moves
 
 read_ops(holds_key)
 local now = now_ms()
