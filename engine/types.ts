@@ -245,10 +245,16 @@ export interface Engine {
 export interface PersistedSource {
   /** Runs `work` while no other process recovers this partition; false if another one does. */
   exclusively<T>(partition: number, work: () => Promise<T>): Promise<T | false>;
-  /** The last position that is committed, `{epoch: 0, seq: 0}` if none. */
-  position(partition: number): Promise<{ epoch: number; seq: number }>;
-  /** Announces the new epoch: from now on nothing is accepted under an older one. Called before the partition opens. */
-  raiseEpoch(partition: number, epoch: number): Promise<void>;
+  /**
+   * The last position that is committed, `{epoch: 0, seq: 0}` if none; and the highest epoch ever announced, which is higher
+   * when a recovery announced one and died, or nothing happened under it yet.
+   */
+  position(partition: number): Promise<{ epoch: number; seq: number; announced?: number }>;
+  /**
+   * Announces the new epoch, which begins after event `seq`: from now on nothing is accepted under an older epoch, but for
+   * events up to `seq` that are still in the log. Called before the partition opens.
+   */
+  raiseEpoch(partition: number, epoch: number, seq: number): Promise<void>;
   /** The persisted state of what changed after `seq` (items, holds, claims, id records), to be written back. */
   changedSince(partition: number, seq: number): AsyncIterable<PersistedState>;
 }

@@ -12,6 +12,7 @@ import type { Endpoint } from '../redis/address.js';
 import type { ConnectionSettings, Reply } from '../redis/connection.js';
 import { Link } from '../redis/link.js';
 import type { View } from '../redis/topology.js';
+import type { ScriptSet } from '../scripts/loading.js';
 import type { Script } from '../scripts/script.js';
 import type { Ack } from '../types.js';
 import {
@@ -42,6 +43,7 @@ export interface BatcherEvents {
 
 export interface BatcherSettings {
   readonly keys: Keys;
+  readonly scripts: ScriptSet;
   readonly tuning: Tuning;
   readonly connection: ConnectionSettings;
   /** Defaults of calls. */
@@ -64,11 +66,11 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     private readonly settings: BatcherSettings,
     private readonly events: BatcherEvents,
   ) {
-    const { keys, tuning } = settings;
+    const { keys, scripts, tuning } = settings;
     this.waiting = new Waiting(keys.partitions.count, tuning, (station) => this.schedule(station));
     this.outcomes = new Outcomes(this.waiting, this);
     this.limits = { ops: tuning.opsPerCall, items: tuning.itemsPerCall, mentions: tuning.mentionsPerCall };
-    this.encoder = new Encoder(keys);
+    this.encoder = new Encoder(keys, scripts);
   }
 
   call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>> {

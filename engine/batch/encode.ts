@@ -1,6 +1,7 @@
 /** Turns batches into EVALSHA commands. */
 import type { Keys } from '../keys.js';
 import { arrayHead, bulk, bulkAscii, bulkCommand, bulkJoined } from '../redis/resp.js';
+import type { ScriptSet } from '../scripts/loading.js';
 import type { Wire } from '../scripts/script.js';
 import type { AnyScript, Batch } from './batch.js';
 
@@ -15,7 +16,10 @@ export class Encoder {
   private readonly wires = new Map<AnyScript, ScriptWire>();
   private readonly cells: Wire[] = [];
 
-  constructor(private readonly keys: Keys) {}
+  constructor(
+    private readonly keys: Keys,
+    private readonly scripts: ScriptSet,
+  ) {}
 
   /** One EVALSHA of all operations of the batch. @throws what an operation's encoder throws for a malformed one. */
   evalsha(batch: Batch): string {
@@ -55,7 +59,7 @@ export class Encoder {
   private wireOf(script: AnyScript): ScriptWire {
     let wire = this.wires.get(script);
     if (!wire) {
-      wire = { start: bulkAscii('EVALSHA') + bulkAscii(script.sha1), fixedKeys: [] };
+      wire = { start: bulkAscii('EVALSHA') + bulkAscii(this.scripts.sha1(script)), fixedKeys: [] };
       this.wires.set(script, wire);
     }
     return wire;

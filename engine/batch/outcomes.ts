@@ -16,6 +16,7 @@ import { verdictOf } from './replies.js';
 import type { Lot, Waiting } from './waiting.js';
 
 const FENCED = statuses.fenced.number;
+const EXISTS = statuses.exists.number;
 const INVALID = statuses.invalid_argument.number;
 
 export interface OutcomeHost {
@@ -58,14 +59,22 @@ export class Outcomes {
     if (batch.once) {
       const results: unknown[] = [];
       for (let row = 0; row < rows; row++) results.push(script.decodeRow(cells, REPLY_HEADER + row * width));
-      this.ran(flight, batch, pendings[0]!, results, cells);
+      this.ran(flight, batch, pendings[0]!, results, cells, false);
     } else
-      for (let i = 0; i < pendings.length; i++)
-        this.ran(flight, batch, pendings[i]!, script.decodeRow(cells, REPLY_HEADER + i * width), cells);
+      for (let i = 0, at = REPLY_HEADER; i < pendings.length; i++, at += width)
+        this.ran(flight, batch, pendings[i]!, script.decodeRow(cells, at), cells, (cells[at] as number) > EXISTS);
     if (batch.live === 0) this.host.gone(batch);
   }
 
-  private ran(flight: Flight, batch: Batch, pending: Pending, result: unknown, cells: ReplyValue[]): void {
+  /** `refused`: it changed nothing, so there is nothing that a wider ack could promise. */
+  private ran(
+    flight: Flight,
+    batch: Batch,
+    pending: Pending,
+    result: unknown,
+    cells: ReplyValue[],
+    refused: boolean,
+  ): void {
     if (pending.settled) return;
     const executed: CallResult<unknown> = {
       result,
@@ -75,7 +84,7 @@ export class Outcomes {
       now: cells[3] as number,
       ack: 'executed',
     };
-    if (pending.ack === EXECUTED) batch.resolve(pending, executed);
+    if (refused || pending.ack === EXECUTED) batch.resolve(pending, executed);
     else {
       pending.executed = executed;
       if (!flight.withWait) this.acknowledged(batch, pending, false);

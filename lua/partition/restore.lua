@@ -1,7 +1,7 @@
 --- Write persisted state back into a closed partition. Recovery only; each record replaces what is there.
 ---
 --- Records are JSON of the arrays in docs/protocol.md; a long one comes in two pieces. Kinds: 1 item (an object of the fields of
---- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it).
+--- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it). `false` removes a hold or claim.
 --- @key meta fence of the partition
 --- @key holds hold records
 --- @key claims claim records
@@ -29,7 +29,7 @@ if fields[1] and fields[1] ~= '' then
   return { STATUS.epoch_conflict }
 end
 
-local ITEM, HOLD, CLAIM, ID_RECORD, BUYER = 1, 2, 3, 4, 5
+local ITEM, CLAIM, ID_RECORD, BUYER = 1, 3, 4, 5
 local records = {}
 for n = 1, OPS do
   -- @bind each
@@ -68,16 +68,16 @@ for n = 1, OPS do
       redis.call('HDEL', buyers, record.id)
     end
   else
-    local packed = cmsgpack.pack(record.value)
-    local member = record.id
-    if record.kind == HOLD then
-      redis.call('HSET', holds_key, record.id, packed)
-    elseif record.kind == CLAIM then
-      member = 'c:' .. record.id
-      redis.call('HSET', claims_key, record.id, packed)
+    local key, member = holds_key, record.id
+    if record.kind == CLAIM then
+      key, member = claims_key, 'c:' .. record.id
     elseif record.kind == ID_RECORD then
-      member = 'i:' .. record.id
-      redis.call('HSET', ids_key, record.id, packed)
+      key, member = ids_key, 'i:' .. record.id
+    end
+    if record.value then
+      redis.call('HSET', key, record.id, cmsgpack.pack(record.value))
+    else
+      redis.call('HDEL', key, record.id)
     end
     if record.due > 0 then
       redis.call('ZADD', due_key, record.due, member)

@@ -1,0 +1,50 @@
+/**
+ * Holdfast as a library: `const engine = await openEngine({ redis: 'redis://localhost:7000' })`.
+ * No HTTP and no SQL here; servers and workers stand above.
+ */
+import { refOf } from './content.js';
+import type { Context } from './context.js';
+import { openCore } from './core.js';
+import { idAtHome } from './ids.js';
+import { reservationsApi, sweep } from './reservations/index.js';
+import { stockApi } from './stock/index.js';
+import type { Engine, EngineOptions, PartitionsApi } from './types.js';
+
+export * from './errors.js';
+export type * from './types.js';
+
+/**
+ * Connects to the cluster and resolves as soon as calls can be made. Partitions open in the background; calls wait for
+ * theirs within their deadline, `ready()` waits for all.
+ * @throws InvalidArgument for options that cannot be, or a Redis that cannot be used (no cluster, too old, other partitions).
+ * @throws ShardUnavailable when no node can be reached.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const core = await openCore(options);
+  const { partitions } = core.keys;
+  const context: Context = {
+    caller: core.caller,
+    partitions,
+    ack: core.ack,
+    timeoutMs: core.timeoutMs,
+    sweep: (partition) => sweep(context, partition),
+  };
+  const facade = core.partitions;
+  const partitionsApi: PartitionsApi = {
+    count: facade.count,
+    of: (item) => facade.of(item),
+    status: () => facade.status(),
+    readLog: (partition, after, maxEvents) => facade.readLog(partition, after, maxEvents),
+    markPersisted: (partition, position) => facade.markPersisted(partition, position),
+    sweep: (partition, max) => sweep(context, partition, max),
+    dump: (partition) => facade.dump(partition),
+  };
+  return {
+    stock: stockApi(context),
+    reservations: reservationsApi(context),
+    partitions: partitionsApi,
+    newReservationId: (item) => idAtHome(partitions.of(refOf(item)), partitions),
+    ready: core.ready,
+    close: core.close,
+  };
+}

@@ -1,0 +1,101 @@
+/** Partitions as workers and operators see them. The sweep is a domain's business and is added above. */
+import type { Batcher } from '../batch/batcher.js';
+import { EngineClosed, InvalidArgument, ShardUnavailable } from '../errors.js';
+import type { Keys } from '../keys.js';
+import { parsePosition } from '../redis/durable.js';
+import type { Connection, Reply } from '../redis/connection.js';
+import type { Link } from '../redis/link.js';
+import { textOf } from '../redis/nodes.js';
+import { partitionPersisted } from '../scripts/generated/partition-persisted.js';
+import type { ItemRef, LogEvent, PartitionDump, PartitionsApi, PartitionStatus } from '../types.js';
+import { dumpPartition } from './dump.js';
+import { readLog } from './log.js';
+import { RecordError } from './records.js';
+
+const COMMAND_TIMEOUT_MS = 2_000;
+const COMMANDS_A_PARTITION = 3;
+
+export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
+  constructor(
+    private readonly keys: Keys,
+    private readonly batcher: Batcher,
+  ) {}
+
+  get count(): number {
+    return this.keys.partitions.count;
+  }
+
+  of(item: ItemRef): number {
+    return this.keys.partitions.of(`${item.location}:${item.sku}`);
+  }
+
+  async status(): Promise<PartitionStatus[]> {
+    const pages = await Promise.all(this.batcher.links.map((link) => this.statusOf(link).catch(() => [])));
+    return pages.flat().sort((a, b) => a.partition - b.partition);
+  }
+
+  async readLog(partition: number, after: { epoch: number; seq: number }, maxEvents: number): Promise<LogEvent[]> {
+    return this.on(partition, (connection) => readLog(connection, this.keys, partition, after, maxEvents));
+  }
+
+  async markPersisted(partition: number, position: { epoch: number; seq: number }): Promise<void> {
+    const args = { uptoEpoch: position.epoch, uptoSeq: position.seq };
+    const { result } = await this.batcher.callOnce(partitionPersisted, partition, args, [], { ack: 'executed' });
+    if (result[0]?.status === 'invalid_argument')
+      throw new InvalidArgument('the position lies ahead of the log', { partition });
+  }
+
+  async *dump(partition: number): AsyncGenerator<PartitionDump> {
+    yield* dumpPartition(await this.connection(partition), this.keys, partition);
+  }
+
+  private async statusOf(link: Link): Promise<PartitionStatus[]> {
+    const { partitions, id } = link.master;
+    const connection = await link.controlConnection();
+    const commands = partitions.flatMap((partition) => [
+      ['HMGET', this.keys.fixed('meta', partition), 'epoch', 'seq', 'owner', 'persisted'],
+      ['XLEN', this.keys.fixed('log', partition)],
+      ['ZRANGE', this.keys.fixed('due', partition), 0, 0, 'WITHSCORES'],
+    ]);
+    const replies = await connection.all(commands, COMMAND_TIMEOUT_MS);
+    const found: PartitionStatus[] = [];
+    for (const [index, partition] of partitions.entries()) {
+      const at = index * COMMANDS_A_PARTITION;
+      const [meta, length, due] = replies.slice(at, at + COMMANDS_A_PARTITION);
+      if (!Array.isArray(meta)) continue;
+      const [epoch, seq, owner, persisted] = meta.map(textOf);
+      found.push({
+        partition,
+        node: id,
+        epoch: Number(epoch),
+        seq: Number(seq),
+        open: owner === id && !this.batcher.isHeld(partition),
+        persisted: parsePosition(persisted!) ?? { epoch: 0, seq: 0 },
+        logLength: Number(length),
+        nextDue: Array.isArray(due) && due.length > 1 ? Number(textOf(due[1] as Reply)) : undefined,
+      });
+    }
+    return found;
+  }
+
+  private async connection(partition: number): Promise<Connection> {
+    if (this.batcher.closed) throw new EngineClosed();
+    const link = this.batcher.linkOf(partition);
+    if (!link) throw new ShardUnavailable('no node serves the partition', { partition });
+    try {
+      return await link.controlConnection();
+    } catch (error) {
+      throw new ShardUnavailable((error as Error).message, { partition, cause: error });
+    }
+  }
+
+  private async on<T>(partition: number, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.connection(partition);
+    try {
+      return await work(connection);
+    } catch (error) {
+      if (error instanceof RecordError) throw error;
+      throw new ShardUnavailable((error as Error).message, { partition, cause: error });
+    }
+  }
+}

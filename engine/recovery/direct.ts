@@ -1,0 +1,62 @@
+/** Calls of recovery's own scripts on one connection, past the batcher and its gates. */
+import type { Keys } from '../keys.js';
+import type { Connection, Reply } from '../redis/connection.js';
+import type { LoadedScript, ScriptSet } from '../scripts/loading.js';
+import { decodeReply, type DecodedReply, encodeCall, type ReplyValue, type Script } from '../scripts/script.js';
+import { COMMAND_TIMEOUT_MS } from './inspect.js';
+
+type Command = (string | number)[];
+
+export class DirectCalls {
+  constructor(
+    private readonly connection: Connection,
+    private readonly keys: Keys,
+    private readonly scripts: ScriptSet,
+  ) {}
+
+  /** Loads scripts into the process this connection reaches. @throws the first error. */
+  async load(scripts: readonly LoadedScript[]): Promise<void> {
+    const replies = await this.connection.all(
+      scripts.map(({ source }) => ['SCRIPT', 'LOAD', source]),
+      COMMAND_TIMEOUT_MS * 5,
+    );
+    for (const [index, reply] of replies.entries())
+      if (reply instanceof Error) throw new Error(`${scripts[index]!.name} cannot be loaded: ${reply.message}`);
+  }
+
+  command<Args, Op, R>(script: Script<Args, Op, R>, partition: number, args: Args, ops: readonly Op[] = []): Command {
+    const { items, argv } = encodeCall(script, args, ops);
+    const keys = script.fixedKeys.map((kind) => this.keys.fixed(kind, partition));
+    for (const kind of script.itemKeys) for (const ref of items) keys.push(this.keys.item(kind, partition, ref));
+    return ['EVALSHA', this.scripts.sha1(script), keys.length, ...keys, ...argv];
+  }
+
+  async run<Args, Op, R>(
+    script: Script<Args, Op, R>,
+    partition: number,
+    args: Args,
+    ops: readonly Op[] = [],
+  ): Promise<DecodedReply<R>> {
+    const reply = await this.connection.run(this.command(script, partition, args, ops), COMMAND_TIMEOUT_MS);
+    return read(script, reply, ops.length);
+  }
+
+  /** The same call on many partitions at once; an error stands in its place. */
+  async onEach<Args, R>(
+    script: Script<Args, never, R>,
+    partitions: readonly number[],
+    args: Args,
+  ): Promise<(DecodedReply<R> | Error)[]> {
+    const replies = await this.connection.all(
+      partitions.map((partition) => this.command(script, partition, args)),
+      COMMAND_TIMEOUT_MS,
+    );
+    return replies.map((reply) => (reply instanceof Error ? reply : read(script, reply, 0)));
+  }
+}
+
+function read<Args, Op, R>(script: Script<Args, Op, R>, reply: Reply, ops: number): DecodedReply<R> {
+  if (!Array.isArray(reply)) throw new Error(`${script.name} answered something that is no reply`);
+  const cells = reply.map((cell): ReplyValue => (typeof cell === 'number' ? cell : String(cell ?? '')));
+  return decodeReply(script, cells, ops);
+}

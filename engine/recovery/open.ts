@@ -1,0 +1,87 @@
+/** Opens one closed partition: compare with what is persisted, write back, raise the epoch, open. */
+import { partitionFence } from '../scripts/generated/partition-fence.js';
+import { partitionOpen } from '../scripts/generated/partition-open.js';
+import type { PersistedSource } from '../types.js';
+import type { DirectCalls } from './direct.js';
+import type { NodeLife } from './inspect.js';
+import { writeBack } from './writeback.js';
+
+export type OpenOutcome =
+  | 'open'
+  /** Somebody else is at it, or it changed meanwhile: look again. */
+  | 'busy'
+  /** Postgres has to be asked, and there is none here. */
+  | 'not_ours';
+
+export const POSTGRES = 'postgres';
+
+export async function openPartition(
+  calls: DirectCalls,
+  partition: number,
+  life: NodeLife,
+  source: PersistedSource | undefined,
+): Promise<OpenOutcome> {
+  if (!source) return openAsItIs(calls, partition, life);
+  const outcome = await source.exclusively(partition, () => openWith(source, calls, partition, life));
+  return outcome === false ? 'busy' : outcome;
+}
+
+async function look(calls: DirectCalls, partition: number, life: NodeLife) {
+  const { callStatus, epoch, seq, rows } = await calls.run(partitionFence, partition, life);
+  const row = rows[0];
+  if (callStatus !== 0 || row?.status !== 'ok') throw new Error('the node is not the one that was looked at');
+  return { epoch, seq, open: row.open === 1, persistence: row.persistence };
+}
+
+/** Without a source Redis is believed. */
+async function openAsItIs(calls: DirectCalls, partition: number, life: NodeLife): Promise<OpenOutcome> {
+  const found = await look(calls, partition, life);
+  if (found.open) return 'open';
+  if (found.persistence === POSTGRES) return 'not_ours';
+  return open(calls, partition, life, found, {
+    epoch: found.epoch + 1,
+    seq: found.seq,
+    persistence: '',
+    persisted: '',
+  });
+}
+
+async function openWith(
+  source: PersistedSource,
+  calls: DirectCalls,
+  partition: number,
+  life: NodeLife,
+): Promise<OpenOutcome> {
+  // Only now, with nobody beside us: what was seen before may be out of date.
+  const found = await look(calls, partition, life);
+  if (found.open) return 'open';
+  const persisted = await source.position(partition);
+  const sourceIsAhead = persisted.epoch > found.epoch || (persisted.epoch === found.epoch && persisted.seq > found.seq);
+  if (sourceIsAhead) {
+    // Within an epoch the history is one; across epochs it is not known where it parted, so everything is written back.
+    const from = persisted.epoch === found.epoch ? found.seq : 0;
+    for await (const page of source.changedSince(partition, from)) await writeBack(calls, partition, page);
+  }
+  const seq = sourceIsAhead ? persisted.seq : found.seq;
+  const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;
+  await source.raiseEpoch(partition, epoch, seq);
+  const upto = persisted.epoch > 0 ? `${persisted.epoch}-${persisted.seq}` : '';
+  return open(calls, partition, life, found, { epoch, seq, persistence: POSTGRES, persisted: upto });
+}
+
+async function open(
+  calls: DirectCalls,
+  partition: number,
+  life: NodeLife,
+  found: { readonly epoch: number; readonly seq: number },
+  to: { readonly epoch: number; readonly seq: number; readonly persistence: string; readonly persisted: string },
+): Promise<OpenOutcome> {
+  const { callStatus, rows } = await calls.run(partitionOpen, partition, {
+    ...life,
+    fromEpoch: found.epoch,
+    fromSeq: found.seq,
+    ...to,
+  });
+  if (callStatus !== 0) return 'busy';
+  return rows[0]?.status === 'ok' || rows[0]?.status === 'exists' ? 'open' : 'busy';
+}
