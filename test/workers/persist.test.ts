@@ -1,7 +1,7 @@
 import t from 'tap';
 import type pg from 'pg';
 import type { LogEvent } from '../../engine/types.js';
-import { PartitionHalted, sqlState } from '../../workers/drain/errors.js';
+import { PartitionHalted, sqlState, StaleHistory } from '../../workers/drain/errors.js';
 import { persist, readPosition } from '../../workers/drain/persist.js';
 import { openDatabase, type TestDatabase } from './database.js';
 import { cut, History, randomOf } from './history.js';
@@ -111,13 +111,30 @@ t.test('a batch read at another position or fence changes nothing', async (t) =>
   const again = await persist(client, before, history.events).catch(sqlState);
   t.equal(again, 'HF002', 'the same batch a second time');
   await database.pools.general.query('UPDATE positions SET epoch = 9 WHERE partition = 4');
-  const position = { partition: 4, fence: 1, epoch: 1, seq: history.seq };
+  const position = { partition: 4, fence: 1, openedAfter: 0, epoch: 1, seq: history.seq };
   const first = history.events.length;
   history.hold();
   const fenced = await persist(client, position, history.events.slice(first)).catch(sqlState);
   t.equal(fenced, 'HF002', 'after recovery raised the fence');
   t.same(await projections(4), state);
   t.match(await readPosition(client, 4), { fence: 9, epoch: 1, seq: first });
+});
+
+t.test('events of an older epoch are accepted up to where the announced one begins', async (t) => {
+  const history = new History(8, randomOf(1));
+  const old = history.seq;
+  history.openEpoch();
+  history.openEpoch();
+  history.hold();
+  await database.pools.general.query('UPDATE positions SET epoch = 3, opened_after = $1 WHERE partition = 8', [
+    old + 1,
+  ]);
+  const position = await readPosition(client, 8);
+  const cutOff = [...history.events.slice(0, old + 1), { ...history.events[old + 1]!, epoch: 2 }];
+  const refusal = await persist(client, position, cutOff).catch((error: unknown) => error);
+  t.ok(refusal instanceof StaleHistory, 'what a cut-off master wrote beyond it is refused');
+  t.match(await readPosition(client, 8), { seq: 0 });
+  t.match(await persist(client, position, history.events), { fence: 3, epoch: 3, seq: history.seq });
 });
 
 t.test('a partition that is being drained elsewhere is left alone', async (t) => {

@@ -2,10 +2,14 @@ import type { LogEvent } from '../../engine/types.js';
 import { kindName } from '../kinds.js';
 import { LogGap, PoisonEvent } from './errors.js';
 
-/** A partition's row of `positions`. `fence`: the epoch under which events are accepted; `epoch`, `seq`: the last event persisted. */
+/**
+ * A partition's row of `positions`. `epoch`, `seq`: the last event persisted. `fence`: the newest epoch announced, which begins after
+ * event `openedAfter`.
+ */
 export interface Position {
   readonly partition: number;
   readonly fence: number;
+  readonly openedAfter: number;
   readonly epoch: number;
   readonly seq: number;
 }
@@ -53,4 +57,12 @@ export function checkBatch(position: Position, events: readonly LogEvent[]): voi
     epoch = event.epoch;
     seq = event.seq;
   }
+}
+
+/**
+ * Whether every event may be persisted: of the announced epoch (or a newer one), or of an older one but from before the announced
+ * epoch began. Anything else was written by a master that had been cut off. (FAULTS 3, 4)
+ */
+export function isOfThisHistory(position: Position, events: readonly LogEvent[]): boolean {
+  return events.every((event) => event.epoch >= position.fence || event.seq <= position.openedAfter);
 }

@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import type pg from 'pg';
-import type { LogEvent, PartitionsApi } from '../../engine/types.js';
+import type { PartitionsApi } from '../../engine/types.js';
 import type { WorkerMetrics } from '../metrics.js';
 import type { Position } from './check.js';
-import { isContention, isRefusedData, isTransient, PartitionHalted } from './errors.js';
+import { isContention, isRefusedData, isTransient, PartitionHalted, StaleHistory } from './errors.js';
 import type { Halts } from './halts.js';
 import { persist, readPosition } from './persist.js';
 
-/** Why a drain ended. `fenced`: the log is of an older epoch than recovery announced, and nothing vouches for it yet. */
+/** Why a drain ended. `fenced`: what was read is the log of a master that was cut off. */
 export type DrainEnd = 'empty' | 'busy' | 'halted' | 'fenced' | 'time';
 
 export interface DrainerOptions {
@@ -23,9 +23,6 @@ export interface DrainerOptions {
   /** How long a job stays with its partition; default 2,000 ms. */
   readonly jobMs?: number;
 }
-
-/** Beyond any sequence number: reading an epoch after it finds the next epoch. */
-const END_OF_EPOCH = Number.MAX_SAFE_INTEGER;
 
 /** Limits of events a batch when one is refused: at 1 only whole entries of one script call are left to blame. */
 const SMALLER = [64, 1];
@@ -97,7 +94,6 @@ export class Drainer {
       run.position ??= await readPosition(client, run.partition);
       const events = await partitions.readLog(run.partition, run.position, run.limit);
       if (events.length === 0) return 0;
-      if (!(await this.isVouchedFor(run.position, events))) return 'fenced';
       const started = performance.now();
       run.position = await persist(client, run.position, events);
       metrics.commitSeconds.observe((performance.now() - started) / 1_000);
@@ -110,6 +106,7 @@ export class Drainer {
         run.position = undefined;
         return 'busy';
       }
+      if (error instanceof StaleHistory) return 'fenced';
       if (!isRefused(error)) {
         broken = error as Error;
         throw error;
@@ -137,18 +134,6 @@ export class Drainer {
     }
     await this.options.halts.halt(run.position, error.message);
     return 'halted';
-  }
-
-  /**
-   * Events of an epoch older than the fence may come from a master that was cut off. They are accepted only below the number at
-   * which the fence's own epoch begins in the log: up to there both masters' logs are the same. (FAULTS 3, 4)
-   */
-  private async isVouchedFor(position: Position, events: readonly LogEvent[]): Promise<boolean> {
-    const { fence, partition } = position;
-    if (events[0]!.epoch >= fence) return true;
-    const [opened] = await this.options.partitions.readLog(partition, { epoch: fence - 1, seq: END_OF_EPOCH }, 1);
-    if (!opened || opened.epoch < fence) return false;
-    return events.every((event) => event.epoch >= fence || event.seq < opened.seq);
   }
 
   /**

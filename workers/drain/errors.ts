@@ -25,6 +25,14 @@ export class LogGap extends PartitionHalted {
   override readonly name = 'LogGap';
 }
 
+/** Events of an older epoch than recovery announced, from beyond where that one begins: they never happened. */
+export class StaleHistory extends Error {
+  override readonly name = 'StaleHistory';
+  constructor(readonly partition: number) {
+    super(`partition ${partition}: the log read is that of a master that was cut off`);
+  }
+}
+
 /** SQLSTATE of an error of Postgres, '' for others. */
 export function sqlState(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;

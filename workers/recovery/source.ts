@@ -52,24 +52,27 @@ export class PostgresSource implements PersistedSource {
     }
   }
 
-  /** `epoch` is the fence: a new epoch must be greater. `seq` is the last event in the ledger. */
-  async position(partition: number): Promise<{ epoch: number; seq: number }> {
-    const { rows } = await this.client(partition).query<{ epoch: number; seq: number }>(
-      'SELECT epoch, seq FROM positions WHERE partition = $1',
+  async position(partition: number): Promise<{ epoch: number; seq: number; announced: number }> {
+    const { rows } = await this.client(partition).query<{ epoch: number; seq: number; announced: number }>(
+      'SELECT log_epoch AS epoch, seq, epoch AS announced FROM positions WHERE partition = $1',
       [partition],
     );
-    return rows[0] ?? { epoch: 0, seq: 0 };
+    return rows[0] ?? { epoch: 0, seq: 0, announced: 0 };
   }
 
-  /** Rejects when the epoch was announced before: epochs only grow. */
-  async raiseEpoch(partition: number, epoch: number): Promise<void> {
+  /** Rejects when the epoch was announced before, or would begin before what is persisted: epochs and numbers only grow. */
+  async raiseEpoch(partition: number, epoch: number, seq: number): Promise<void> {
     const { rowCount } = await this.client(partition).query(
-      `INSERT INTO positions AS p (partition, epoch) VALUES ($1, $2)
-       ON CONFLICT (partition) DO UPDATE SET epoch = excluded.epoch, updated_at = now() WHERE p.epoch < excluded.epoch`,
-      [partition, epoch],
+      `INSERT INTO positions AS p (partition, epoch, opened_after) VALUES ($1, $2, $3)
+       ON CONFLICT (partition) DO UPDATE SET epoch = excluded.epoch, opened_after = excluded.opened_after, updated_at = now()
+       WHERE p.epoch < excluded.epoch AND p.seq <= excluded.opened_after`,
+      [partition, epoch, seq],
     );
-    if (rowCount === 0)
-      throw new Error(`Partition ${partition}: epoch ${epoch} is not newer than what was announced before.`);
+    if (rowCount === 0) {
+      throw new Error(
+        `Partition ${partition}: epoch ${epoch} after event ${seq} does not follow what was announced and persisted.`,
+      );
+    }
   }
 
   async *changedSince(partition: number, seq: number): AsyncGenerator<PersistedState> {
