@@ -51,8 +51,9 @@ export class Idempotency {
    *   long, shard_unavailable when the store cannot be reached (then the promise of one effect cannot be given)
    */
   async take(x: Exchange, body: Buffer, makeId: () => string | undefined): Promise<Turn | { replay: Encoded }> {
-    const hash = scopeHash(x, parseIdempotencyKey(x.idempotencyKey));
-    const fingerprint = fingerprintOf(x, body);
+    const key = parseIdempotencyKey(x.idempotencyKey);
+    const hash = scopeHash({ sub: x.who.sub, role: x.who.role, method: x.route.method, url: x.url, key });
+    const fingerprint = fingerprintOf(x.contentType, x.query, body);
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
       const other = this.running.get(hash);

@@ -1,6 +1,5 @@
 /** What an Idempotency-Key stands for: a caller, an address and a key together, and what was asked under it. */
 import { createHash } from 'node:crypto';
-import type { Exchange } from '../http/exchange.js';
 import { invalidField } from '../http/problems.js';
 
 const BARE = /^[\x21-\x7e]{1,255}$/;
@@ -13,13 +12,20 @@ export function parseIdempotencyKey(header: string): string {
   return key;
 }
 
+export interface Scope {
+  readonly sub: string;
+  readonly role: string;
+  readonly method: string;
+  readonly url: string;
+  readonly key: string;
+}
+
 /** Scoped to the caller: nobody is answered with what was another's, not even under the same key. */
-export function scopeHash(x: Exchange, key: string): string {
-  const { sub, role } = x.who;
-  return createHash('sha256').update(`${role}\n${sub}\n${x.route.method}\n${x.url}\n${key}`).digest('base64url');
+export function scopeHash({ sub, role, method, url, key }: Scope): string {
+  return createHash('sha256').update(`${role}\n${sub}\n${method}\n${url}\n${key}`).digest('base64url');
 }
 
 /** The content: what must not change under a key. */
-export function fingerprintOf(x: Exchange, body: Buffer): string {
-  return createHash('sha256').update(`${x.contentType}\n${x.query}\n`).update(body).digest('base64url').slice(0, 22);
+export function fingerprintOf(contentType: string, query: string, body: Buffer): string {
+  return createHash('sha256').update(`${contentType}\n${query}\n`).update(body).digest('base64url').slice(0, 22);
 }
