@@ -145,9 +145,20 @@ function print(found: Status): void {
     return;
   }
   const mark = partitions.closed.length === 0 ? pc.green('✔') : pc.red('✖');
-  const closed = partitions.closed.length === 0 ? '' : `, closed: ${partitions.closed.join(' ')}`;
+  const closed = partitions.closed.length === 0 ? '' : `, closed: ${ranges(partitions.closed)}`;
   say(`  ${mark} partitions  ${partitions.open} of ${partitions.total} open${closed}`);
   const { events, worst, worstPartition } = partitions.lag;
   const where = worst > 0 ? ` (at most ${worst}, in partition ${worstPartition})` : '';
   say(`  ${pc.green('✔')} lag         ${events} events not in Postgres yet${where}`);
+}
+
+/** `0-5, 9, 12-13` */
+export function ranges(numbers: readonly number[]): string {
+  const parts: string[] = [];
+  for (let i = 0; i < numbers.length; i++) {
+    const from = numbers[i]!;
+    while (numbers[i + 1] === numbers[i]! + 1) i++;
+    parts.push(from === numbers[i] ? `${from}` : `${from}-${numbers[i]}`);
+  }
+  return parts.join(', ');
 }

@@ -211,6 +211,8 @@ class Node implements RedisNode {
     const settings: Record<string, string> = {
       port: String(this.port),
       'cluster-port': String(this.busPort),
+      // A node that has met no other does not know its own address.
+      'cluster-announce-ip': '127.0.0.1',
       dir: this.dir,
       ...this.options.conf,
     };
