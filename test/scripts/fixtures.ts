@@ -11,6 +11,8 @@ export const RETURNED = 5;
 export const PENDING = 6;
 
 export const DAY_MS = 86_400_000;
+/** A deadline that no test lives to see. */
+export const FAR = 4_000_000_000_000;
 /** Updates of items before the call, so that one that happens shows. */
 export const LONG_AGO = 1_600_000_000_000;
 

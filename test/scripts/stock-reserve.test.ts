@@ -2,12 +2,10 @@ import { limits } from '../../engine/scripts/generated/limits.js';
 import { type StockReserveOp, stockReserve } from '../../engine/scripts/generated/stock-reserve.js';
 import { table } from '../support/rows.js';
 import { type World } from '../support/scripts.js';
-import { A, B, change, claim, CONFIRMED, EXPIRED, held, HELD, hold, RELEASED, stock } from './fixtures.js';
+import { A, B, change, claim, CONFIRMED, EXPIRED, FAR, held, HELD, hold, RELEASED, stock } from './fixtures.js';
 
 const DEFAULT_MS = limits.default_hold_seconds * 1_000;
 const CLAIM_MS = limits.claim_seconds * 1_000;
-/** A deadline that no test lives to see. */
-const FAR = 4_000_000_000_000;
 
 const op = (over: Partial<StockReserveOp> = {}): StockReserveOp => ({
   id: 'r1',
@@ -96,7 +94,7 @@ table({
         change(world, A, now, { a: 8, r: 2 });
         place(world, 'r1', now + CLAIM_MS, { attempt: 9, buyer: '', lines: [[A, 2, 0, 0]] });
       },
-      events: (now) => [heldEvent(A, 2, [8, 2, 0, 2], now + CLAIM_MS, { attempt: 9, detail: '' })],
+      events: (now) => [heldEvent(A, 2, [8, 2, 0, 2], now + CLAIM_MS, { attempt: 9, detail: ' for:' })],
     },
     {
       status: 'ok',
