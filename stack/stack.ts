@@ -30,6 +30,8 @@ export interface LocalStackOptions {
   /** Told what happens, one line a step. */
   onProgress?: (line: string) => void;
   readyTimeoutMs?: number;
+  /** How often a server or worker that ends while starting is started in all. Default 1. */
+  startAttempts?: number;
 }
 
 /** The whole system on this machine. */
@@ -102,8 +104,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     };
     apps.push(...createApps(options, counts, env, metricsPorts));
     const startApps = async () => {
-      await Promise.all(apps.filter((app) => !app.running).map((app) => app.start()));
-      await Promise.all(apps.map((app) => waitReady(app, options.readyTimeoutMs ?? READY_MS)));
+      await Promise.all(apps.map((app) => startUntilReady(app, options)));
     };
     if (!options.withoutApps && apps.length > 0) {
       say('starting servers and workers');
@@ -128,6 +129,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+async function startUntilReady(app: App, options: LocalStackOptions): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    if (!app.running) await app.start();
+    try {
+      return await waitReady(app, options.readyTimeoutMs ?? READY_MS);
+    } catch (error) {
+      if (app.running || attempt >= (options.startAttempts ?? 1)) throw error;
+    }
   }
 }
 

@@ -19,6 +19,8 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 /** After so many ends in a row it is not bad luck, and starting it again only fills the log. */
 const GIVE_UP_AFTER = 8;
+/** A process that meets a node at the wrong moment of its start may end; one that is set up wrongly ends every time. */
+const START_ATTEMPTS = 3;
 /** Who ran for this long is healthy again: its earlier ends are forgotten. */
 const HEALTHY_MS = 60_000;
 
@@ -41,7 +43,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   let stack: LocalStack;
   try {
     const jwtSecret = process.env.HOLDFAST_JWT_SECRET || loadSecrets(options.dir).jwtSecret;
-    stack = await startLocalStack({ ...options, jwtSecret });
+    stack = await startLocalStack({ startAttempts: START_ATTEMPTS, ...options, jwtSecret });
   } catch (error) {
     release(options.dir);
     throw error;
