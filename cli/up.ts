@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pc from 'picocolors';
-import { onShutdown } from '../stack/processes.js';
+import { onShutdown, runCleanups } from '../stack/processes.js';
 import { defaultDataDir } from '../stack/project.js';
 import { runningState, type StackState } from '../stack/state.js';
 import { supervise, type Supervised, supervisorOf } from '../stack/supervisor.js';
@@ -14,6 +14,12 @@ export interface UpOptions {
   workers: number;
   servers: number;
   demo?: boolean;
+  /** Sizes of the demo; its own defaults otherwise. */
+  buyers?: number;
+  units?: number;
+  orders?: number;
+  /** With `demo`: stop what was started when the demo is over. */
+  exit?: boolean;
   detach?: boolean;
 }
 
@@ -24,14 +30,16 @@ const print = (line = '') => void process.stdout.write(`${line}\n`);
 
 /** Starts the stack (or finds it running) and resolves with the exit code when its work is done. */
 export async function up(options: UpOptions): Promise<number> {
+  if (options.exit && (!options.demo || options.detach))
+    throw new Error('--exit goes with --demo, and not with --detach.');
+  if (options.demo) await checkDemo(options);
   const owner = supervisorOf(options.data);
   if (owner) {
     const state = await waitReadyState(options.data, () => supervisorOf(options.data) !== undefined);
     if (!state) throw new Error(`Process ${owner.pid} was starting a stack in ${options.data} and ended. Try again.`);
     print(`${pc.green('✔')} already up`);
     summary(state, options.data);
-    if (options.demo) await demo(state, options.data);
-    return 0;
+    return options.demo ? demo(state, options) : 0;
   }
   return options.detach ? background(options) : foreground(options);
 }
@@ -40,9 +48,11 @@ async function foreground(options: UpOptions): Promise<number> {
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => (finish = resolve));
   const running: { all?: Supervised } = {};
+  const ending = new AbortController();
   // Registered before anything starts, so that Ctrl-C during the start ends what has been started by then.
   onShutdown(async () => {
     print(pc.dim('\nstopping; the data is kept …'));
+    ending.abort();
     await running.all?.stop();
     finish();
   });
@@ -60,13 +70,17 @@ async function foreground(options: UpOptions): Promise<number> {
   const state = runningState(options.data)!;
   print(`${pc.green('✔')} ready`);
   summary(state, options.data);
-  if (options.demo) await demo(state, options.data);
-  print(pc.dim('Ctrl-C stops everything and keeps the data.'));
+  const code = options.demo ? await demo(state, options, ending.signal) : 0;
+  if (options.demo && options.exit) {
+    await runCleanups();
+    return code;
+  }
+  if (!ending.signal.aborted) print(pc.dim('Ctrl-C stops everything and keeps the data.'));
   // Children alone keep the loop alive only while there are any; with servers of someone else there may be few.
   const alive = setInterval(() => undefined, 60_000);
   await finished;
   clearInterval(alive);
-  return 0;
+  return code;
 }
 
 /** The same command without --detach as a process of its own; its output goes to a log. */
@@ -97,8 +111,7 @@ async function background(options: UpOptions): Promise<number> {
   child.unref();
   print(`${pc.green('✔')} ready, in the background; ${pc.bold('./holdfast down')} stops it`);
   summary(state, options.data);
-  if (options.demo) await demo(state, options.data);
-  return 0;
+  return options.demo ? demo(state, options) : 0;
 }
 
 async function waitReadyState(dataDir: string, alive: () => boolean): Promise<StackState | undefined> {
@@ -122,29 +135,31 @@ function summary(state: StackState, dataDir: string): void {
   row('parts', `${nodes}, ${state.postgres.own ? 'Postgres' : 'your Postgres'}, ${servers} server, ${workers} workers`);
   row('logs', state.logDir);
   print();
-  print(pc.dim('  Put ten on sale and look:'));
   const data = dataDir === defaultDataDir() ? '' : ` --data ${dataDir}`;
-  print(`  TOKEN=$(./holdfast token --role admin --sub me${data})`);
-  print(`  curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\`);
-  print(`    -d '{"quantity":10}' ${state.url}/v1/stock/berlin/mug/restock`);
-  print(`  curl ${state.url}/v1/stock/berlin/mug`);
+  const item = `${state.url}/v1/stock/berlin/mug`;
+  print(pc.dim('  Put ten on sale and look:'));
+  print(`  AUTH="Authorization: Bearer $(./holdfast token --role admin --sub me${data})"`);
+  print(`  JSON='Content-Type: application/json'`);
+  print(`  curl -H "$AUTH" -H "$JSON" -X PUT -d '{}' ${item}`);
+  print(`  curl -H "$AUTH" -H "$JSON" -d '{"quantity":10}' ${item}/restock`);
+  print(`  curl ${item}`);
   print();
 }
 
 /** The demo is loaded only when asked for: it brings the load generator with it. */
-async function demo(state: StackState, dataDir: string): Promise<void> {
-  const { runDemo } = (await import(new URL('./demo/index.js', import.meta.url).href)) as {
-    runDemo: (context: DemoContext) => Promise<void>;
-  };
-  await runDemo({ dataDir, url: state.url, env: state.env, state });
+const loadDemo = () => import('./demo/index.js');
+
+/** Sizes that cannot be done are refused before anything is started. */
+async function checkDemo(options: UpOptions): Promise<void> {
+  (await loadDemo()).checkedOptions(options);
 }
 
-/** What the demo is given. */
-export interface DemoContext {
-  dataDir: string;
-  /** Base address of the HTTP server. */
-  url: string;
-  /** HOLDFAST_* of the running stack, the JWT secret included. */
-  env: Record<string, string>;
-  state: StackState;
+/** Resolves with the exit code: 0 when everything held. What went wrong is printed, the stack is left as it is. */
+async function demo({ url, env }: StackState, options: UpOptions, signal?: AbortSignal): Promise<number> {
+  try {
+    return (await (await loadDemo()).runDemo({ url, env, options, signal })).ok ? 0 : 1;
+  } catch (error) {
+    if (!signal?.aborted) process.stderr.write(`${pc.red('error')} demo: ${(error as Error).message}\n`);
+    return 1;
+  }
 }

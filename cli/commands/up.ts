@@ -12,6 +12,10 @@ export function register(program: Command): void {
     .option('--workers <n>', 'worker processes', integerBetween(1, 16), 2)
     .option('--servers <n>', 'server processes on the one port', integerBetween(1, 16), 1)
     .option('--demo', 'load the demo sale and let simulated buyers at it')
+    .option('--buyers <n>', 'demo: simulated buyers of the hot item (default: 10000)', integerBetween(50, 200_000))
+    .option('--units <n>', 'demo: units of it (default: 1000)', integerBetween(10, 20_000))
+    .option('--orders <n>', 'demo: ordinary orders at the same time (default: 3000)', integerBetween(0, 100_000))
+    .option('--exit', 'stop when the demo is over; exit code 0 only if everything held')
     .option('--detach', 'return when it is ready; ./holdfast down stops it')
     .addHelpText(
       'after',

@@ -30,7 +30,10 @@ const PATIENCE_MS = 90_000;
 const PAST_DEADLINE_MS = SHORT_HOLD_SECONDS * 1_000 + 250;
 
 export interface HotOptions {
-  shop: Shop;
+  /** Connections of those who look and press "buy". */
+  crowd: Shop;
+  /** Connections of those who have a unit. */
+  till: Shop;
   figures: Figures;
   item: { location: string; sku: string };
   /** Tells this run's ids from those of every other. */
@@ -96,9 +99,9 @@ export class HotSale {
 
   /** The reservation, or undefined where there was nothing left. Everything else is nothing a buyer should be told. */
   private async reserve(buyer: Buyer, attempt: number): Promise<Reservation | undefined> {
-    const { shop, item, run } = this.options;
+    const { crowd, item, run } = this.options;
     const line: Line = { ...item, quantity: 1 };
-    const answer = await shop.call<Reservation>({
+    const answer = await crowd.call<Reservation>({
       kind: 'reserve',
       method: 'POST',
       path: '/v1/reservations',
@@ -156,11 +159,11 @@ export class HotSale {
 
   private act(kind: 'confirm' | 'release', { token }: Buyer, id: string): Promise<Answer<Reservation>> {
     const path = `/v1/reservations/${id}/${kind}`;
-    return this.options.shop.call<Reservation>({ kind, method: 'POST', path, token });
+    return this.options.till.call<Reservation>({ kind, method: 'POST', path, token });
   }
 
   private async look(): Promise<Level> {
-    const answer = await this.options.shop.call<Level>({
+    const answer = await this.options.crowd.call<Level>({
       kind: 'look',
       method: 'GET',
       path: stockPath(this.options.item),

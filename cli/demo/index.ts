@@ -12,7 +12,16 @@ import { Desk } from './desk.js';
 import { Figures } from './figures.js';
 import { HotSale } from './hot.js';
 import { Live } from './live.js';
-import { BUYERS, checkedOptions, type DemoOptions, ORDERS, SEED, SHORT_HOLD_SECONDS, SOCKETS } from './options.js';
+import {
+  BUYERS,
+  checkedOptions,
+  type DemoOptions,
+  HOT_SKU,
+  ORDERS,
+  SEED,
+  SHORT_HOLD_SECONDS,
+  SOCKETS,
+} from './options.js';
 import { importExample, nothingReserved, putOnSale, readItems } from './prepare.js';
 import { type Check, type Sale, settle, verified } from './settle.js';
 import { nameOf } from './shapes.js';
@@ -21,6 +30,8 @@ import { LongTail } from './tail.js';
 import { int } from './text.js';
 import { TokenMaker } from './tokens.js';
 import { Watch } from './watch.js';
+
+export { checkedOptions };
 
 export interface DemoContext {
   /** Base address of the HTTP server. */
@@ -56,8 +67,9 @@ export async function runDemo({ url, env, options: given = {}, signal }: DemoCon
   const desk = new Desk(url, admin, signal);
   const figures = new Figures();
   const shops = {
-    hot: new Shop(url, SOCKETS.hot, figures, signal),
-    tail: new Shop(url, SOCKETS.tail, figures, signal),
+    crowd: new Shop(url, SOCKETS.crowd, figures, signal),
+    till: new Shop(url, SOCKETS.till, figures, signal),
+    orders: new Shop(url, SOCKETS.orders, figures, signal),
   };
   try {
     say(pc.bold('Importing examples/catalogue.csv'));
@@ -69,8 +81,8 @@ export async function runDemo({ url, env, options: given = {}, signal }: DemoCon
     announce(options, locations);
 
     const common = { figures, run, ...(signal ? { signal } : {}) };
-    const hot = new HotSale({ ...common, shop: shops.hot, item: hotItem, seed: SEED });
-    const tail = new LongTail({ ...common, shop: shops.tail, items: others, seed: SEED + 1 });
+    const hot = new HotSale({ ...common, crowd: shops.crowd, till: shops.till, item: hotItem, seed: SEED });
+    const tail = new LongTail({ ...common, shop: shops.orders, items: others, seed: SEED + 1 });
     const watch = new Watch(desk, hotBefore);
     const before = new Map(levels.map((level) => [nameOf(level), level]));
     const sale: Sale = { options, desk, figures, hot, tail, watch, hotItem, hotBefore, before };
@@ -86,36 +98,30 @@ export async function runDemo({ url, env, options: given = {}, signal }: DemoCon
     say(ok ? pc.green('\nEverything holds.\n') : pc.red('\nThe demo FAILED: see the lines marked ✖.\n'));
     return { ok, checks, sale, verify };
   } finally {
-    await Promise.all([desk.close(), shops.hot.close(), shops.tail.close()]);
+    await Promise.all([desk, ...Object.values(shops)].map((shop) => shop.close()));
   }
 }
 
 function announce({ buyers, units, orders }: DemoOptions, locations: number): void {
   const percent = (share: number): string => `${Math.round(100 * share)} %`;
-  say();
-  say(pc.bold('What is simulated'));
-  say(
-    `  ${int(buyers)} buyers want one of ${int(units)} DROP-001, all at the same moment, each with a token of their own, over`,
-  );
-  say(
-    `  ${SOCKETS.hot} keep-alive connections. ${percent(BUYERS.looks)} look at the stock first. Who gets a unit thinks for 50 to 400 ms and buys;`,
-  );
-  say(
-    `  ${percent(BUYERS.releases)} of all give it back instead, ${percent(BUYERS.abandons)} walk away and let a hold of ${SHORT_HOLD_SECONDS} s lapse. ${percent(BUYERS.persists)}, when refused, watch the`,
-  );
-  say(
-    '  stock and try again. Nobody gives up for lack of an answer: 503 and lost connections are tried again by the same key.',
-  );
-  if (orders > 0) {
-    say(
-      `  Meanwhile ${int(orders)} ordinary orders of 1 to 8 lines over all ${locations} locations on ${SOCKETS.tail} more connections; of those held,`,
+  const { crowd, till } = SOCKETS;
+  const returned = percent(ORDERS.returns + ORDERS.returnsOne);
+  const lines = [
+    '',
+    pc.bold('What is simulated'),
+    `  ${int(buyers)} buyers want one of ${int(units)} ${HOT_SKU}, all at the same moment, each with a token of their own. They wait`,
+    `  in line for ${crowd} keep-alive connections; who has a unit pays over ${till} others. ${percent(BUYERS.looks)} look at the stock first. Who gets a unit`,
+    `  thinks for 50 to 400 ms and pays; ${percent(BUYERS.releases)} of all would give it back instead, ${percent(BUYERS.abandons)} walk away and let a hold of`,
+    `  ${SHORT_HOLD_SECONDS} s lapse. ${percent(BUYERS.persists)}, when refused, watch the stock and try again. After a 503 or a lost connection everybody`,
+    '  tries again by the same key until the answer is definite.',
+  ];
+  if (orders > 0)
+    lines.push(
+      `  Meanwhile ${int(orders)} ordinary orders of 1 to 8 lines over ${locations} locations come in on ${SOCKETS.orders} more connections. Of those held,`,
+      `  ${percent(ORDERS.releases)} are released, ${percent(ORDERS.abandons)} abandoned, ${returned} paid and brought back in whole or in part.`,
     );
-    say(
-      `  ${percent(ORDERS.releases)} are released, ${percent(ORDERS.abandons)} abandoned, ${percent(ORDERS.returns + ORDERS.returnsOne)} paid and returned in whole or in part.`,
-    );
-  }
-  say('  The buyers run in this process, on the machine that also runs everything they talk to.');
-  say();
+  lines.push('  The buyers run in this process, on the machine that also runs everything they talk to.', '');
+  for (const line of lines) say(line);
 }
 
 async function doorsOpen(sale: Sale, run: string, tokens: TokenMaker): Promise<void> {

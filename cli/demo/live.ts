@@ -38,7 +38,7 @@ export class Live {
   stop(): void {
     clearInterval(this.timer);
     if (this.out.isTTY) this.draw();
-    else this.line();
+    else if (this.last.requests < this.sources.figures.requests) this.line();
   }
 
   private rate(): number {

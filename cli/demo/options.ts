@@ -56,7 +56,14 @@ export const HOLD_SECONDS = 60;
 export const SHORT_HOLD_SECONDS = 3;
 
 /** Connections, kept alive, one request at a time on each. */
-export const SOCKETS = { hot: 160, tail: 40 } as const;
+export const SOCKETS = {
+  /** The crowd: who looks and who presses "buy" waits in line for one of these. */
+  crowd: 120,
+  /** The till: who has a unit does not queue behind the crowd again. */
+  till: 40,
+  /** Ordinary orders. */
+  orders: 40,
+} as const;
 
 /** Behaviour is drawn from this, so that two runs simulate the same people. */
 export const SEED = 20_260_101;

@@ -79,7 +79,7 @@ function latencyLines({ figures }: Sale): string[] {
     ),
     line('"buy" to answer', percentilesOf(figures.untilKnown)),
     pc.dim('  From writing a request to the last byte of its answer, seen by the buyers. The last line also has the'),
-    pc.dim(`  time a buyer waits for one of the ${SOCKETS.hot} connections that all of them share.`),
+    pc.dim(`  time a buyer waits for one of the ${SOCKETS.crowd} connections that the crowd shares.`),
   ];
 }
 
