@@ -39,11 +39,13 @@ export async function startWorker(config: WorkerConfig, log: Logger): Promise<Ru
   const closers: (() => Promise<unknown>)[] = [];
   let ready: string | undefined = 'starting';
   let wake: Wake | undefined;
-  const stop = async () => {
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= close());
+  const close = async () => {
     ready = 'stopping';
     abort.abort();
-    for (const close of closers.reverse()) {
-      await close().catch((error: Error) => log.warn({ err: error }, 'stopping'));
+    for (const end of closers.reverse()) {
+      await end().catch((error: Error) => log.warn({ err: error }, 'stopping'));
     }
   };
   try {
@@ -94,6 +96,7 @@ export async function startWorker(config: WorkerConfig, log: Logger): Promise<Ru
       log,
       handle: async (name, partition) => void (await handle(name, partition)),
     });
+    await halts.refresh();
     wake.start();
     closers.push(() => wake!.stop());
     closers.push(repeat(REFRESH_MS, log, () => halts.refresh()));

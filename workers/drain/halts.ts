@@ -52,8 +52,11 @@ export class Halts {
     this.log.warn({ partition }, 'halted partition goes on');
   }
 
-  /** Learns what other processes have found. */
+  /** Learns what other processes have found, and forgets what is over. */
   async refresh(): Promise<void> {
+    await this.pool.query(
+      'DELETE FROM quarantine q USING positions p WHERE p.partition = q.partition AND p.seq > q.seq',
+    );
     const { rows } = await this.pool.query<{ partition: number }>('SELECT partition FROM quarantine');
     const halted = new Set(rows.map((row) => row.partition));
     for (const partition of halted) {
