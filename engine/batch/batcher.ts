@@ -188,13 +188,12 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     const deadline = performance.now() + (options?.timeoutMs ?? this.settings.timeoutMs);
     const repeatable = script.readonly || options?.repeatable !== false;
     return new Promise<CallResult<R>>((resolve, reject) => {
-      this.enqueue(
-        script,
-        partition,
-        new Pending(op, deadline, ack, repeatable, options?.id, resolve as never, reject),
-        once,
-        false,
-      );
+      const pending = new Pending(op, deadline, ack, repeatable, options?.id, resolve as never, reject);
+      try {
+        this.enqueue(script, partition, pending, once, false);
+      } catch (cause) {
+        reject(malformed(partition, options?.id, cause));
+      }
     });
   }
 
@@ -301,11 +300,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
       const [first] = batch.pendings;
       if (batch.pendings.length > 1) this.resend(batch, unsettled(batch), true);
       else {
-        const details = { partition: batch.partition, id: first!.id, cause: error };
-        batch.reject(
-          first!,
-          new InvalidArgument('the call cannot be encoded: an argument is missing or of the wrong type', details),
-        );
+        batch.reject(first!, malformed(batch.partition, first!.id, error));
         this.gone(batch);
       }
       return undefined;
@@ -360,7 +355,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   private tick(): void {
     const now = performance.now();
     for (const batch of this.active) if (batch.nextDeadline <= now) this.outcomes.expire(batch, now);
-    for (const flight of this.flights) if (this.patience(flight) < now) flight.lane.drop();
+    for (const flight of this.flights) if (this.patience(flight) < now) flight.link.drop();
     this.waiting.tidy();
     if (this.active.size > 0 || this.flights.size > 0) return;
     clearInterval(this.ticker);
@@ -381,4 +376,12 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     },
     trouble: (): void => this.events.stale(),
   };
+}
+
+function malformed(partition: number, id: string | undefined, cause: unknown): InvalidArgument {
+  return new InvalidArgument('the call cannot be encoded: an argument is missing or of the wrong type', {
+    partition,
+    id,
+    cause,
+  });
 }

@@ -121,6 +121,15 @@ export class Link {
     return undefined;
   }
 
+  /**
+   * One lane got no answer for too long: the process hangs or the way to it is cut, and the others only do not know yet.
+   * New connections have to be answered before calls are sent on them, so what comes now is not sent into the dark.
+   */
+  drop(): void {
+    for (const lane of [...this.writeLanes, ...this.readLanes]) lane.drop();
+    void this.control?.then((connection) => connection.close()).catch(() => undefined);
+  }
+
   onReady(): void {
     if (!this.closed) this.events.ready(this);
   }

@@ -122,6 +122,10 @@ t.test('other prefixes have scripts of their own hash', (t) => {
   t.equal(scripts.sha1(stockReserve), stockReserve.sha1);
   t.not(other.sha1(stockReserve), stockReserve.sha1);
   t.not(other.sha1(stockReserve), new ScriptSet('shop2').sha1(stockReserve));
-  t.strictSame(other.ofRecovery.map(({ name }) => name).sort(), ['partition/fence', 'partition/open', 'partition/restore']);
+  t.strictSame(other.ofRecovery.map(({ name }) => name).sort(), [
+    'partition/fence',
+    'partition/open',
+    'partition/restore',
+  ]);
   t.end();
 });

@@ -18,7 +18,8 @@ t.test('addresses', (t) => {
     access: { username: 'u@x', password: 'p:', tls: {} },
   });
   const wrong = ['', ' , ', 'localhost:7000', 'http://a', 'redis://a:1/3', 'redis://', 'redis://a:1,rediss://a:2'];
-  for (const text of [...wrong, 'redis://u:p@a:1,redis://a:2']) t.throws(() => parseAddress(text), InvalidArgument, text);
+  for (const text of [...wrong, 'redis://u:p@a:1,redis://a:2'])
+    t.throws(() => parseAddress(text), InvalidArgument, text);
   try {
     parseAddress('http://user:secret@a');
   } catch (error) {
@@ -31,7 +32,8 @@ t.test('commands are bytes in latin1, whatever their text', (t) => {
   const decoded = (command: string) => Buffer.from(command, 'latin1').toString('utf8');
   t.equal(decoded(bulkCommand(['SET', 'k', 'näu€😀'])), '*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$11\r\nnäu€😀\r\n');
   t.equal(bulkCommand(['X', Buffer.from([0, 255, 13, 10])]), '*2\r\n$1\r\nX\r\n$4\r\n\x00\xff\r\n\r\n');
-  for (const n of [0, 7, 4095, 4096, -5, 2 ** 53 - 1, -(2 ** 53) + 1]) t.equal(bulk(n), `$${String(n).length}\r\n${n}\r\n`);
+  for (const n of [0, 7, 4095, 4096, -5, 2 ** 53 - 1, -(2 ** 53) + 1])
+    t.equal(bulk(n), `$${String(n).length}\r\n${n}\r\n`);
   t.equal(bulk(''), '$0\r\n\r\n');
   t.equal(bulk('x'.repeat(2000)), `$2000\r\n${'x'.repeat(2000)}\r\n`);
   // Latin1 characters are two bytes in UTF-8 and must not pass for one.
@@ -41,7 +43,10 @@ t.test('commands are bytes in latin1, whatever their text', (t) => {
 
 t.test('error replies: what ran, what did not', (t) => {
   const kind = (text: string) => verdictOf(new Error(text)).kind;
-  t.strictSame(verdictOf(new Error('MOVED 866 10.0.0.1:7001')), { kind: 'moved', to: { host: '10.0.0.1', port: 7001 } });
+  t.strictSame(verdictOf(new Error('MOVED 866 10.0.0.1:7001')), {
+    kind: 'moved',
+    to: { host: '10.0.0.1', port: 7001 },
+  });
   t.strictSame(verdictOf(new Error('MOVED 866 ::1:7001')), { kind: 'moved', to: { host: '::1', port: 7001 } });
   t.strictSame(verdictOf(new Error('MOVED 866 :7001')), { kind: 'moved', to: undefined });
   for (const text of [
@@ -62,7 +67,7 @@ t.test('error replies: what ran, what did not', (t) => {
   t.equal(kind('NOAUTH Authentication required.'), 'refused');
   t.equal(kind('ERR wrong number of arguments'), 'broken');
   // Raised in the middle of a script: it had begun, whatever the code says.
-  t.equal(kind("OOM command not allowed script: 12ab, on @user_script:44."), 'broken');
+  t.equal(kind('OOM command not allowed script: 12ab, on @user_script:44.'), 'broken');
   t.equal(kind('READONLY x script: 12ab, on @user_script:3.'), 'broken');
   t.end();
 });
