@@ -73,7 +73,7 @@ local function settle(member)
   return forgotten
 end
 
-local settled = {}
+local settled, taken = {}, {}
 for n = 1, OPS do
   -- @bind each
   if not member or not later then
@@ -81,7 +81,8 @@ for n = 1, OPS do
   else
     local score = redis.call('ZSCORE', due_key, member)
     local forgotten = 0
-    if score and tonumber(score) <= now then
+    if score and tonumber(score) <= now and not taken[member] then
+      taken[member] = true
       settled[#settled + 1] = member
       if later > 0 then
         add_due(now + later, member)
