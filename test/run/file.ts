@@ -36,10 +36,15 @@ export interface RunFileOptions {
   logDir: string;
   /** Told how to end the file when the run is interrupted. */
   onStart: (kill: () => void) => void;
+  /** Default FILE_TIMEOUT_MS. */
+  timeoutMs?: number;
+  /** Default LINGER_MS. */
+  lingerMs?: number;
 }
 
 /** Runs one test file in a process of its own, counts its assertions, and makes sure that it leaves nothing behind. */
 export async function runFile(file: TestFile, options: RunFileOptions): Promise<FileReport> {
+  const { timeoutMs = FILE_TIMEOUT_MS, lingerMs = LINGER_MS } = options;
   const id = randomBytes(8).toString('hex');
   const logFile = join(options.logDir, `${file.name.replace(/[^A-Za-z0-9.-]+/g, '_')}.tap`);
   const report: FileReport = { file, passed: 0, failed: 0, skipped: 0, failures: [], seconds: 0, logFile };
@@ -71,9 +76,9 @@ export async function runFile(file: TestFile, options: RunFileOptions): Promise<
     // tap writes the plan of the file last.
     done = true;
     linger = setTimeout(() => {
-      fail(`The file was done but did not end within ${LINGER_MS / 1000} s: something is still open (see stderr).`);
+      fail(`The file was done but did not end within ${lingerMs / 1000} s: something is still open (see stderr).`);
       child.kill('SIGKILL');
-    }, LINGER_MS);
+    }, lingerMs);
   });
   child.stdout.on('data', (chunk: Buffer) => {
     log.write(chunk);
@@ -81,9 +86,9 @@ export async function runFile(file: TestFile, options: RunFileOptions): Promise<
   });
 
   const timeout = setTimeout(() => {
-    fail(`The file did not finish within ${FILE_TIMEOUT_MS / 60_000} minutes.`);
+    fail(`The file did not finish within ${timeoutMs / 60_000} minutes.`);
     child.kill('SIGKILL');
-  }, FILE_TIMEOUT_MS);
+  }, timeoutMs);
   const { code, signal } = await new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (exitCode, exitSignal) => resolve({ code: exitCode, signal: exitSignal }));
     child.once('error', (error) => {
@@ -91,10 +96,11 @@ export async function runFile(file: TestFile, options: RunFileOptions): Promise<
       resolve({ code: 127, signal: null });
     });
   });
-  clearTimeout(timeout);
-  clearTimeout(linger);
   parser.end();
   log.end();
+  clearTimeout(timeout);
+  // After the parser's end, which may be where it sees the plan.
+  clearTimeout(linger);
 
   for (const leak of await collectLeaks(id))
     fail(`It left a process running: ${leak.pid} ${leak.command.slice(0, 200)}`);
