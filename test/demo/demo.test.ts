@@ -20,9 +20,10 @@ t.test('the demo sale sells exactly what there is, and everything adds up', asyn
     const others = hot.fates.of('released') + hot.fates.of('expired');
     t.equal(hot.fates.of('refused'), SIZE.buyers - SIZE.units - others);
     t.ok(hot.refusals.of('insufficient_stock') >= hot.fates.of('refused'), 'nobody was refused without an answer');
-    t.ok(hot.lapsed.length > 0 && hot.fates.of('released') > 0, 'units came back both ways and were sold again');
     t.equal(tail.outcomes.total, SIZE.orders);
     t.ok(tail.several > 0 && tail.locations > 0);
+    for (const outcome of ['confirmed', 'released', 'expired', 'returned', 'refused'])
+      t.ok(tail.outcomes.of(outcome) > 0, `some orders were ${outcome}`);
     t.same(figures.errors.entries(), []);
     const found = await fetch(`${stack.url}/v1/stock/Rotterdam_Zuid/DROP-001?fresh=true`);
     t.match(await found.json(), { available: 0, reserved: 0, sold: SIZE.units });
@@ -39,29 +40,23 @@ t.test('the demo sale sells exactly what there is, and everything adds up', asyn
 
 t.test('sums that do not come out are said', async (t) => {
   const stack = await startStack({ workers: 2 });
-  const authorization = await stack.authorization('admin');
-  // Somebody else's unit in the middle of the sale: the counts then do not agree with what the buyers were told.
-  let stolen = false;
-  const thief = setInterval(() => {
-    if (stolen) return;
-    void fetch(`${stack.url}/v1/stock/Rotterdam_Zuid/DROP-001/deduct`, {
-      method: 'POST',
-      headers: { ...authorization, 'content-type': 'application/json', 'idempotency-key': 'thief' },
-      body: JSON.stringify({ quantity: 1, orderId: 'thief' }),
-    }).then(
-      ({ status }) => (stolen ||= status === 200),
-      () => undefined,
-    );
-  }, 20);
-  try {
-    const { ok, checks } = await runDemo({ url: stack.url, env: stack.env, options: SIZE });
-    t.ok(stolen);
-    t.notOk(ok);
-    t.notOk(checks.find(({ name }) => name === `exactly ${SIZE.units} sold`)!.ok);
-    t.ok(checks.find(({ name }) => name === 'Redis and Postgres agree')!.ok);
-  } finally {
-    clearInterval(thief);
-  }
+  const headers = { ...(await stack.authorization('admin')), 'content-type': 'application/json' };
+  const item = `${stack.url}/v1/stock/Rotterdam_Zuid/DROP-001`;
+  // Somebody finds one more unit in the middle of the sale: more are then sold, or left, than there were.
+  let found = false;
+  const meddle = async () => {
+    while (!found) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const level = (await (await fetch(`${item}?fresh=true`)).json()) as { reserved: number; sold: number };
+      if (!(level.reserved > 0 || level.sold > 0)) continue;
+      const restock = await fetch(`${item}/restock`, { method: 'POST', headers, body: '{"quantity":1}' });
+      found = restock.status === 200;
+    }
+  };
+  const [{ ok, checks }] = await Promise.all([runDemo({ url: stack.url, env: stack.env, options: SIZE }), meddle()]);
+  t.notOk(ok);
+  t.notOk(checks.find(({ name }) => name === `exactly ${SIZE.units} sold`)!.ok);
+  t.ok(checks.find(({ name }) => name === 'Redis and Postgres agree')!.ok);
 });
 
 t.test('sizes it does not do are refused before anything happens', async (t) => {
