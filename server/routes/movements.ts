@@ -71,9 +71,18 @@ function movementBody(row: MovementRow) {
     id: row.id,
     quantity,
     actor: row.actor,
-    reason: row.detail,
+    ...(kind === 'configured' ? { reason: '', settings: settingsOf(row.detail) } : { reason: row.detail }),
     before: { available: available - a * quantity, reserved: reserved - r * quantity, sold: sold - s * quantity },
     after: { available, reserved, sold },
     version: row.version,
   };
+}
+
+/** Settings are logged as JSON. */
+function settingsOf(detail: string): unknown {
+  try {
+    return JSON.parse(detail);
+  } catch {
+    return {};
+  }
 }

@@ -45,10 +45,6 @@ function reserveRoute({ engine }: Services): Route {
     problems: [
       'sku_not_found',
       'id_conflict',
-      'reservation_released',
-      'hold_expired',
-      'reservation_confirmed',
-      'reservation_returned',
       'admission_required',
       'not_on_sale',
       'buyer_limit',
@@ -106,7 +102,7 @@ const CHANGES: readonly Change[] = [
   {
     name: 'return',
     summary: 'Bring sold units back on sale; all of them without `lines`.',
-    problems: ['reservation_held', 'hold_expired', 'reservation_released', 'return_exceeds_sold', 'sku_not_found'],
+    problems: ['reservation_held', 'hold_expired', 'reservation_released', 'return_exceeds_sold'],
   },
 ];
 

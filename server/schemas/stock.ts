@@ -188,7 +188,10 @@ export const Movement = named(
       id: Type.String({ description: 'Reservation, order or movement it belongs to.' }),
       quantity: Type.Integer(),
       actor: Type.String({ description: 'Who caused it.' }),
-      reason: Type.String(),
+      reason: Type.String({ description: 'Why, in the words of who changed it.' }),
+      settings: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), { description: 'For `configured`: what was set.' }),
+      ),
       before: Type.Object({ available: Type.Integer(), reserved: Type.Integer(), sold: Type.Integer() }, closed),
       after: Type.Object({ available: Type.Integer(), reserved: Type.Integer(), sold: Type.Integer() }, closed),
       version: Type.Integer({ minimum: 0 }),
