@@ -9,7 +9,7 @@ export const COMMAND_TIMEOUT_MS = 2_000;
 
 export interface NodeLife {
   readonly node: string;
-  /** Run id of the server process. */
+  /** Run id of the server process and its replication id: the first changes with a restart, the second with a promotion. */
   readonly run: string;
 }
 
@@ -23,42 +23,40 @@ export interface Inspection extends NodeLife {
   readonly closed: readonly number[];
 }
 
-/** A connection ends with the process it reaches, so what it said of itself stays true. */
-const lives = new WeakMap<Connection, NodeLife>();
+/** A connection ends with the process it reaches, so that process' run id stays true. */
+const runIds = new WeakMap<Connection, string>();
 
-async function lifeOf(connection: Connection): Promise<NodeLife> {
-  const known = lives.get(connection);
+async function runIdOf(connection: Connection): Promise<string> {
+  const known = runIds.get(connection);
   if (known) return known;
-  const [node, info] = await connection.all(
-    [
-      ['CLUSTER', 'MYID'],
-      ['INFO', 'server'],
-    ],
-    COMMAND_TIMEOUT_MS,
-  );
-  if (node instanceof Error) throw node;
-  if (info instanceof Error) throw info;
+  const info = await connection.run(['INFO', 'server'], COMMAND_TIMEOUT_MS);
   const run = /run_id:(\w+)/.exec(textOf(info))?.[1];
   if (!run) throw new Error('the node does not tell its run id');
-  const life = { node: textOf(node), run };
-  lives.set(connection, life);
-  return life;
+  runIds.set(connection, run);
+  return run;
 }
 
-/** @throws Error when the node cannot be asked, or is not the one the topology says. */
+/** @throws Error when the node cannot be asked, is no master, or is not the one the topology says. */
 export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promise<Inspection> {
   const connection = await link.controlConnection();
-  const life = await lifeOf(connection);
-  if (life.node !== link.master.id) throw new Error(`expected node ${link.master.id}, found ${life.node}`);
+  const runId = await runIdOf(connection);
   const { partitions } = link.master;
-  const [exist, ...metas] = await connection.all(
+  const [id, replication, exist, ...metas] = await connection.all(
     [
+      ['CLUSTER', 'MYID'],
+      ['INFO', 'replication'],
       ['SCRIPT', 'EXISTS', ...scripts.working.map(({ sha1 }) => sha1)],
       ...partitions.map((partition) => ['HMGET', keys.fixed('meta', partition), 'owner', 'run']),
     ],
     COMMAND_TIMEOUT_MS,
   );
+  const node = textOf(id);
+  const role = textOf(replication);
+  const replicationId = /master_replid:(\w+)/.exec(role)?.[1];
+  if (node !== link.master.id) throw new Error(`expected node ${link.master.id}, found ${node}`);
+  if (!role.includes('role:master') || !replicationId) throw new Error('the node is no master');
   if (!Array.isArray(exist)) throw exist instanceof Error ? exist : new Error('SCRIPT EXISTS was not answered');
+  const life: NodeLife = { node, run: `${runId}-${replicationId}` };
   const open: number[] = [];
   const closed: number[] = [];
   for (const [index, meta] of metas.entries()) {

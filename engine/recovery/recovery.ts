@@ -2,7 +2,8 @@
  * Opens partitions, or waits until somebody else has. Redis loses the tail of its writes on failover and restart; nothing may be
  * sold on top of that before it was compared with what is persisted (DESIGN: The fence).
  *
- * A node in a new life (restarted, promoted, new) has no scripts. The order below is what makes it safe:
+ * A life of a node is one run of its process as a master: a restart ends it, and so does becoming a replica. A node that is
+ * new, restarted or promoted has no scripts. The order below is what makes it safe:
  * 1. fence: `owner` is taken out of every partition that was not opened in this life;
  * 2. load the scripts, on the same connection, so into the same process: no partition is open that was not compared;
  * 3. each partition: compare, write back, raise the epoch at the source, open.
@@ -156,11 +157,11 @@ export class Recovery {
     const looked = seen.scripts ? seen.closed : all;
     const fences = await calls.onEach(partitionFence, looked, life);
     const closed: number[] = [];
-    const open: number[] = seen.scripts ? [] : [];
+    const open: number[] = [];
     for (const [index, fence] of fences.entries()) {
       if (fence instanceof Error) {
-        // Not served here; any other trouble must not let the scripts be loaded.
-        if (!/^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(fence.message)) throw fence;
+        // Served elsewhere. Anything else (CLUSTERDOWN, ASK) may pass, and then the partition would be open uncompared.
+        if (!fence.message.startsWith('MOVED ')) throw fence;
         continue;
       }
       const row = fence.rows[0];

@@ -1,10 +1,10 @@
 --- Close a partition unless it was opened in this life of its node, and tell where it stands. Recovery's first step.
 ---
---- `run` is the server's run id, which a restart changes: a partition that was opened under it has lost nothing since and is
---- left alone, so two recoveries do not disturb each other. Any other owner is taken out before the scripts are loaded.
+--- `run` names the life of the node: one run of its process as a master. A partition that was opened in it has lost nothing
+--- since and is left alone, so two recoveries do not disturb each other. Any other owner is taken out before scripts are loaded.
 --- @key meta fence and last event of the partition
 --- @arg node id id of the node that recovery means
---- @arg run id run id of the server process that recovery means
+--- @arg run id life of the node that recovery means
 --- @status ok open:int persistence:text
 --- @status epoch_conflict
 --- @status invalid_argument

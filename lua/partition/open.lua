@@ -5,7 +5,7 @@
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @arg node id id of the node that recovery means
---- @arg run id run id of the server process that recovery means
+--- @arg run id life of the node that recovery means
 --- @arg from_epoch int epoch that recovery saw
 --- @arg from_seq int number of the last event that recovery saw
 --- @arg epoch int the new epoch, higher than any before
