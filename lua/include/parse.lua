@@ -1,8 +1,10 @@
 -- Arguments are strings. Each is parsed once, here, and nothing else in a script calls tonumber on one:
 -- tonumber alone would take '0x10', '1e308', ' 5 ' and 'nan'. All answer nil for what they do not accept.
 
+local find, tonumber = string.find, tonumber
+
 local function to_int(text)
-  if text and #text <= 16 and string.find(text, '^%d+$') then
+  if text and #text <= 16 and find(text, '^%d+$') then
     local number = tonumber(text)
     if number <= 9007199254740991 then
       return number
@@ -20,7 +22,7 @@ local function to_sint(text)
 end
 
 local function to_id(text)
-  if text and #text <= 128 and string.find(text, '^[%w._~-]+$') then
+  if text and #text <= 128 and find(text, '^[%w._~-]+$') then
     return text
   end
   return nil
@@ -35,7 +37,7 @@ end
 
 -- No NUL: Postgres cannot keep one in a text.
 local function to_text(text)
-  if text and #text <= LIMIT.detail_bytes and not string.find(text, '%z') then
+  if text and #text <= LIMIT.detail_bytes and not find(text, '%z') then
     return text
   end
   return nil

@@ -56,17 +56,20 @@ end
 local ops, ids, lone_ids = {}, {}, {}
 for n = 1, OPS do
   -- @bind each
-  local lines, seen = {}, {}
+  local lines, seen = nil, LINES > 1 and {}
   local valid = id and fingerprint and attempt and buyer and hold and room and actor
     and hold <= LIMIT.max_hold_seconds and LINES >= 1 and LINES <= LIMIT.max_lines
-  for _ = 1, LINES do
+  for line = 1, LINES do
     -- @bind line
-    if not item or not quantity or quantity < 1 or quantity > LIMIT.max_quantity or seen[item] then
+    if not item or not quantity or quantity < 1 or quantity > LIMIT.max_quantity or (seen and seen[item]) then
       valid = false
-    else
+    elseif line == 1 then
+      lines = { item, quantity }
+    elseif lines then
+      lines[line * 2 - 1], lines[line * 2] = item, quantity
+    end
+    if seen and item then
       seen[item] = true
-      lines[#lines + 1] = item
-      lines[#lines + 1] = quantity
     end
   end
   if valid then
@@ -167,8 +170,8 @@ local function line_refusal(op, line)
 end
 
 local function hold_units(op, deadline)
-  local record = { HELD, deadline, op.fingerprint, op.attempt, op.buyer, 0 }
-  for line = 1, #op.lines, 2 do
+  local lines, record, marked = op.lines, nil, false
+  for line = 1, #lines, 2 do
     local item, index, quantity = load_line(op, line)
     local counted = 0
     if item.buyer_limit > 0 then
@@ -176,14 +179,20 @@ local function hold_units(op, deadline)
       add_units(index, op.buyer, quantity)
     end
     move_units(item, -quantity, quantity, 0)
-    local at = #record
-    record[at + 1], record[at + 2], record[at + 3], record[at + 4] = item.ref, quantity, 0, counted
+    marked = marked or item.available == 0 or item.low_mark > 0
+    if line == 1 then
+      record = { HELD, deadline, op.fingerprint, op.attempt, op.buyer, 0, item.ref, quantity, 0, counted }
+    else
+      local at = #record
+      record[at + 1], record[at + 2], record[at + 3], record[at + 4] = item.ref, quantity, 0, counted
+    end
     add_event(
       EVENT.held, item.ref, op.id, quantity, op.actor, buyer_detail(counted == 1, op.buyer, op.actor), item,
       deadline, op.fingerprint, op.attempt
     )
   end
-  for line = 1, #op.lines, 2 do
+  -- After the lines, so that the events of one reservation stand next to each other.
+  for line = 1, marked and #lines or 0, 2 do
     local item, _, quantity = load_line(op, line)
     mark_crossed(item, item.available + quantity)
   end
