@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { openEngine } from '../engine/index.js';
-import type { Engine } from '../engine/types.js';
+import type { Engine, EngineOptions } from '../engine/types.js';
 import type { WorkerConfig } from './config.js';
 import { ensureLedgerRanges } from './db/ledger-ranges.js';
 import { openPools, type Pools } from './db/pools.js';
@@ -118,8 +118,23 @@ function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Prom
     partitions: config.partitions,
     recovery: 'self',
     source: new PostgresSource(pools.general),
-    onNotice: ({ level, message, ...fields }) => log[level](fields, message),
+    onNotice: notices(log),
   });
+}
+
+/** A partition that cannot be opened says so with every attempt: the same notice is logged once in a while. */
+const SAME_NOTICE_MS = 10_000;
+const NOTICES_KEPT = 1_000;
+
+function notices(log: Logger): NonNullable<EngineOptions['onNotice']> {
+  const said = new Map<string, number>();
+  return ({ level, message, ...fields }) => {
+    const key = JSON.stringify([message, fields]);
+    if (Date.now() - (said.get(key) ?? 0) < SAME_NOTICE_MS) return;
+    if (said.size >= NOTICES_KEPT) said.clear();
+    said.set(key, Date.now());
+    log[level](fields, message);
+  };
 }
 
 interface HandlerParts {

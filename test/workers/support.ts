@@ -93,11 +93,26 @@ export async function trade(engine: Engine, items: readonly ItemRef[], rounds: n
     const first = items[n % items.length]!;
     const second = items[(n * 5 + 1) % items.length]!;
     const lines = n % 6 === 0 && first !== second ? [first, second] : [first];
-    const held = await engine.reservations.reserve({
-      buyerId: `buyer-${n % 50}`,
-      lines: lines.map((line) => ({ ...line, quantity: 1 + (n % 2) })),
-      holdSeconds: n % 9 === 0 ? 1 : 600,
-    });
+    if (n % 11 === 0 && first !== second) {
+      // One line can be held and the other cannot: what was held is aborted.
+      const refused = await engine.reservations.reserve({
+        buyerId: `buyer-${n % 50}`,
+        lines: [
+          { ...first, quantity: 1 },
+          { ...second, quantity: 1_000_000 },
+        ],
+      });
+      if (!/insufficient_stock|buyer_limit/.test(refused.status))
+        throw new Error(`${tag}: reserve answered ${refused.status}`);
+    }
+    const held = await engine.reservations.reserve(
+      {
+        buyerId: `buyer-${n % 50}`,
+        lines: lines.map((line) => ({ ...line, quantity: 1 + (n % 2) })),
+        holdSeconds: n % 9 === 0 ? 1 : 600,
+      },
+      n % 7 === 0 ? { actor: 'desk' } : {},
+    );
     if (held.status !== 'ok') throw new Error(`${tag}: reserve answered ${held.status}`);
     const id = held.value.reservationId;
     switch (n % 9) {

@@ -7,8 +7,8 @@ const PAGES = 200;
 /** Projections keep records this much longer than Redis does, so that a restored Redis finds everything it might remember. */
 const SLACK_MS = 2 * 86_400_000;
 
-const ENDED = `resolved_at > 0 AND resolved_at + $1 + CASE WHEN state IN (2, 5) THEN ${limits.return_window_seconds}::bigint
-  ELSE ${limits.retention_seconds} END * 1000 < extract(epoch FROM now()) * 1000`;
+const ENDED = `resolved_at > 0 AND resolved_at + $1 + CASE WHEN state IN (2, 5) THEN ${limits.return_window_seconds * 1_000}
+  ELSE ${limits.retention_seconds * 1_000} END < extract(epoch FROM now()) * 1000`;
 
 /** Lines and deductions that count towards a buyer's limit stay: the limit has no end. (S8) */
 const STATEMENTS = [
@@ -16,7 +16,7 @@ const STATEMENTS = [
   prune('claims', ENDED),
   prune(
     'id_records',
-    `counted = 0 AND updated_at + $1 + ${limits.retention_seconds} * 1000 < extract(epoch FROM now()) * 1000`,
+    `counted = 0 AND updated_at + $1 + ${limits.retention_seconds * 1_000} < extract(epoch FROM now()) * 1000`,
   ),
 ];
 

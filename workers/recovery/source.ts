@@ -190,10 +190,10 @@ const SELECT_RECORDS = {
 const NOW_MS = '(extract(epoch FROM now()) * 1000)';
 
 /** What Redis still remembers: the sweep forgets a record when its retention is over (docs/protocol.md). */
-const KEPT = `(state IN (1, 6) OR resolved_at + CASE WHEN state IN (2, 5) THEN ${limits.return_window_seconds}
-  ELSE ${limits.retention_seconds} END * 1000 > ${NOW_MS})`;
+const KEPT = `(state IN (1, 6) OR resolved_at + CASE WHEN state IN (2, 5) THEN ${limits.return_window_seconds * 1_000}
+  ELSE ${limits.retention_seconds * 1_000} END > ${NOW_MS})`;
 
-const KEPT_IDS = `updated_at + ${limits.retention_seconds} * 1000 > ${NOW_MS}`;
+const KEPT_IDS = `updated_at + ${limits.retention_seconds * 1_000} > ${NOW_MS}`;
 
 async function* records(
   client: Queryable,
