@@ -35,6 +35,8 @@ export interface RecoverySettings {
   readonly notice: NonNullable<EngineOptions['onNotice']>;
 }
 
+const NOT_OURS = 'it is persisted to Postgres, so that only a worker may open it';
+
 interface Watch {
   timer: NodeJS.Timeout | undefined;
   running: boolean;
@@ -45,7 +47,8 @@ interface Watch {
 export class Recovery {
   private readonly watches = new Map<Link, Watch>();
   private readonly opened = new Set<number>();
-  private readonly refused = new Set<number>();
+  /** What was last told about a partition that does not open. */
+  private readonly problems = new Map<number, string>();
   private readonly listeners = new Set<() => void>();
   private closed = false;
 
@@ -192,10 +195,10 @@ export class Recovery {
           if (outcome === 'open') {
             opened++;
             this.isOpen(partition, link);
-          } else if (outcome === 'not_ours') this.notOurs(partition);
+          } else if (outcome === 'not_ours')
+            this.complain('error', 'a partition could not be opened', partition, NOT_OURS);
         } catch (error) {
-          const problem = (error as Error).message;
-          this.settings.notice({ level: 'warn', message: 'a partition could not be opened', partition, problem });
+          this.complain('warn', 'a partition could not be opened', partition, (error as Error).message);
         }
       }
     };
@@ -205,7 +208,7 @@ export class Recovery {
 
   private isOpen(partition: number, link: Link): void {
     if (this.closed || this.batcher.linkOf(partition) !== link) return;
-    this.refused.delete(partition);
+    this.problems.delete(partition);
     if (!this.opened.has(partition)) {
       this.opened.add(partition);
       for (const listener of this.listeners) listener();
@@ -219,13 +222,10 @@ export class Recovery {
     this.batcher.hold(partition);
   }
 
-  private notOurs(partition: number): void {
-    if (this.refused.has(partition)) return;
-    this.refused.add(partition);
-    this.settings.notice({
-      level: 'error',
-      message: 'a partition is persisted to Postgres and can only be opened by a worker',
-      partition,
-    });
+  /** Tells a problem once, not at every look. */
+  private complain(level: 'warn' | 'error', message: string, partition: number, problem: string): void {
+    if (this.problems.get(partition) === problem) return;
+    this.problems.set(partition, problem);
+    this.settings.notice({ level, message, partition, problem });
   }
 }

@@ -11,8 +11,8 @@ const CLAIM = 3;
 const ID_RECORD = 4;
 const BUYER = 5;
 
-/** Characters of a record's first piece; what is longer goes into the second. JSON of our records is ASCII but for buyers' text. */
-const PIECE = Math.floor(limits.detail_bytes / 4);
+/** Bytes of a record's first piece; a longer one goes on in the second. Records are ASCII: ids, refs and numbers. */
+const PIECE = limits.detail_bytes;
 
 /** Writes one page back. @throws Error when the partition is open or a record is refused. */
 export async function writeBack(calls: DirectCalls, partition: number, state: PersistedState): Promise<void> {
