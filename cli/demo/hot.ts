@@ -92,13 +92,17 @@ export class HotSale {
     this.options.figures.known(pressed);
     if (held === undefined && buyer.manner === 'persists') held = await this.keepTrying(buyer);
     if (held === undefined) return 'refused';
+    if (held === 'lapsed') return 'expired';
     if (buyer.manner === 'abandons') return this.abandon(buyer, held);
     await this.pause(buyer.thinks);
     return this.decide(buyer, held);
   }
 
-  /** The reservation, or undefined where there was nothing left. Everything else is nothing a buyer should be told. */
-  private async reserve(buyer: Buyer, attempt: number): Promise<Reservation | undefined> {
+  /**
+   * The reservation; undefined where there was nothing left; `lapsed` where the server fell over after holding the unit and the
+   * answer to a repetition came past the deadline. Everything else is nothing a buyer should be told.
+   */
+  private async reserve(buyer: Buyer, attempt: number): Promise<Reservation | 'lapsed' | undefined> {
     const { crowd, item, run } = this.options;
     const line: Line = { ...item, quantity: 1 };
     const answer = await crowd.call<Reservation>({
@@ -112,11 +116,12 @@ export class HotSale {
     if (answer.status === 201) return answer.body;
     this.refusals.add(answer.code);
     if (answer.code === 'insufficient_stock') return undefined;
+    if (answer.code === 'hold_expired') return 'lapsed';
     throw unexpected('reserve', answer);
   }
 
   /** Watches the stock while units are held by others, and tries again whenever one comes back. */
-  private async keepTrying(buyer: Buyer): Promise<Reservation | undefined> {
+  private async keepTrying(buyer: Buyer): Promise<Reservation | 'lapsed' | undefined> {
     const until = performance.now() + PATIENCE_MS;
     this.waiting++;
     try {

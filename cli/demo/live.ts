@@ -51,15 +51,15 @@ export class Live {
   }
 
   private line(): void {
-    const { figures, hot, tail, watch, options } = this.sources;
+    const { figures, hot, tail, watch } = this.sources;
     const { p50, p95, p99 } = figures.window();
     const { available, reserved } = watch.level;
+    const { errors } = figures;
     this.out.write(
-      `${figures.seconds.toFixed(1).padStart(6)} s  sold ${watch.sold}/${options.units} held ${reserved} left ${available}` +
-        ` | answered ${int(hot.known)}/${int(options.buyers)} refused ${int(hot.refusals.of('insufficient_stock'))}` +
-        ` waiting ${int(hot.waiting)} | orders ${int(tail.done)}/${int(options.orders)}` +
-        ` | ${int(this.rate())} requests/s p50 ${millis(p50)} p95 ${millis(p95)} p99 ${millis(p99)} ms` +
-        ` | Postgres ${int(watch.lag)} behind\n`,
+      `${figures.seconds.toFixed(1).padStart(6)} s | sold ${int(watch.sold)} held ${int(reserved)} left ${int(available)}` +
+        ` | refused ${int(hot.refusals.of('insufficient_stock'))} waiting ${int(hot.waiting)} | orders ${int(tail.done)}` +
+        ` | ${int(this.rate())}/s p50 ${millis(p50)} p95 ${millis(p95)} p99 ${millis(p99)} ms` +
+        ` | lag ${int(watch.lag)}${errors.total > 0 ? ` | ERRORS ${int(errors.total)}` : ''}\n`,
     );
   }
 

@@ -121,6 +121,8 @@ export class LongTail {
     if (held.status !== 201) {
       this.refusals.add(held.code);
       if (held.code === 'insufficient_stock') return 'refused';
+      // The server fell over after holding the units, and the repetition was answered past the deadline.
+      if (held.code === 'hold_expired') return 'expired';
       throw unexpected('reserve', held);
     }
     const id = held.body.reservationId;
