@@ -57,7 +57,7 @@ export function docsRoutes(): Route[] {
       tag: 'Operations',
       summary: 'The API explorer.',
       access: 'public',
-      answers: { 200: { description: 'A page for people.', type: 'text/html' } },
+      answers: { 200: { description: 'A page for people.', types: ['text/html'] } },
       handle: () => ({ status: 200, raw: { type: 'text/html; charset=utf-8', bytes: PAGE }, headers: HEADERS }),
     }),
     route({
@@ -67,7 +67,7 @@ export function docsRoutes(): Route[] {
       tag: 'Operations',
       summary: 'What the explorer is made of.',
       access: 'public',
-      answers: { 200: { description: 'A file.', type: 'application/octet-stream' } },
+      answers: { 200: { description: 'A file.', types: ['text/css', 'text/javascript', 'image/png'] } },
       problems: ['not_found'],
       handle: (x) => {
         const name = x.param(0);

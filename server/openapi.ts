@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document, put together from the routes and their schemas: what is published is what is checked. */
 import type { TSchema } from '@sinclair/typebox';
+import { ROLES } from './auth/caller.js';
 import { JSON_TYPE, MESSAGEPACK_TYPE, PROBLEM_TYPE } from './http/encode.js';
 import { PROBLEMS, RETRY_AFTER } from './http/problems.js';
 import type { Documented, Route } from './http/route.js';
@@ -10,7 +11,7 @@ type Json = Record<string, unknown>;
 
 /** Codes that any route can answer. */
 export const COMMON_PROBLEMS = ['invalid_request', 'overloaded', 'internal_error'];
-const TOKEN_PROBLEMS = ['unauthenticated', 'forbidden', 'issuer_unavailable'];
+const TOKEN_PROBLEMS = ['unauthenticated', 'issuer_unavailable'];
 const BODY_PROBLEMS = ['request_timeout', 'payload_too_large', 'unsupported_media_type'];
 const KEY_PROBLEMS = ['idempotency_in_flight', 'idempotency_mismatch', 'shard_unavailable'];
 
@@ -21,11 +22,14 @@ export function problemsOf(route: Route): string[] {
       ...route.problems,
       ...(route.essential ? ['invalid_request', 'internal_error'] : COMMON_PROBLEMS),
       ...(route.access === 'public' ? [] : TOKEN_PROBLEMS),
+      ...(someRolesOnly(route) ? ['forbidden'] : []),
       ...(route.method === 'get' ? [] : BODY_PROBLEMS),
       ...(route.idempotent ? KEY_PROBLEMS : []),
     ]),
   ];
 }
+
+const someRolesOnly = ({ access }: Route): boolean => Array.isArray(access) && access.length < ROLES.length;
 
 export interface DocumentInfo {
   readonly version: string;
@@ -141,9 +145,11 @@ function responses(route: Route, schemas: Json): Json {
   return found;
 }
 
-function content({ schema, type }: Documented, schemas: Json): Json {
-  if (type !== undefined)
-    return { content: { [type]: { schema: schema === undefined ? { type: 'string' } : publish(schema, schemas) } } };
+function content({ schema, types }: Documented, schemas: Json): Json {
+  if (types !== undefined) {
+    const shape = { schema: schema === undefined ? { type: 'string' } : publish(schema, schemas) };
+    return { content: Object.fromEntries(types.map((type) => [type, shape])) };
+  }
   return schema === undefined ? {} : { content: bodyContent(publish(schema, schemas)) };
 }
 

@@ -69,7 +69,8 @@ export class Exchange {
     this.onEnd = onEnd;
     this.head = req.getMethod() === 'head';
     this.url = req.getUrl();
-    this.query = req.getQuery();
+    // Undefined where there is no question mark, whatever the type says.
+    this.query = (req.getQuery() as string | undefined) ?? '';
     for (let index = 0; index < route.params.length; index += 1) this.params.push(req.getParameter(index));
     this.authorization = req.getHeader('authorization');
     this.wantsMessagePack = req.getHeader('accept').includes('msgpack');

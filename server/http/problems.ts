@@ -43,7 +43,6 @@ export const HTTP_PROBLEMS = {
     'Another request with the same id or key is being carried out.',
   ),
   payload_too_large: http('payload_too_large', 413, 'Body too large', 'The body is larger than this route takes.'),
-  uri_too_long: http('uri_too_long', 414, 'Query too long', 'The query string is longer than this route takes.'),
   unsupported_media_type: http(
     'unsupported_media_type',
     415,

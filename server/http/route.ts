@@ -20,8 +20,8 @@ export type Access = 'public' | 'read' | readonly Role[];
 export interface Documented {
   readonly description: string;
   readonly schema?: TSchema;
-  /** Media type where it is not the negotiated JSON or MessagePack. */
-  readonly type?: string;
+  /** Media types where they are not the negotiated JSON or MessagePack. */
+  readonly types?: readonly string[];
 }
 
 export interface Input<Q, B> {

@@ -17,6 +17,7 @@ export const KEEP_MS = 24 * 3600 * 1000;
 export const LEASE_MS = 10_000;
 /** A command that takes longer has failed. */
 const COMMAND_TIMEOUT_MS = 1_000;
+const REFRESH_MS = 500;
 
 export interface StoredRecord {
   readonly fingerprint: string;
@@ -39,6 +40,8 @@ const PENDING = 0;
 export class IdempotencyStore {
   private readonly cluster: Cluster;
   private readonly base: string;
+  private refreshed = 0;
+  private closed = false;
 
   constructor(redis: string, prefix: string, onError: (error: Error) => void) {
     const { seeds, access } = parseAddress(redis);
@@ -49,7 +52,6 @@ export class IdempotencyStore {
       retryDelayOnClusterDown: 0,
       enableOfflineQueue: true,
       enableReadyCheck: true,
-      slotsRefreshInterval: 5_000,
       // For ever, but never slower than this: the server goes on without the store, and must find it again.
       clusterRetryStrategy: (times) => Math.min(100 * times, 2_000),
       redisOptions: {
@@ -68,7 +70,7 @@ export class IdempotencyStore {
   /** Makes the record unless there is one, and takes the lease unless it is taken: one round trip. */
   async open(hash: string, fingerprint: string, changeId: string): Promise<Opening> {
     const pending = packr.pack([FORMAT, fingerprint, changeId, PENDING]);
-    const [before, leased] = await bounded(
+    const [before, leased] = await this.bounded(
       Promise.all([
         this.cluster.callBuffer('SET', this.record(hash), pending, 'PX', KEEP_MS, 'NX', 'GET'),
         this.cluster.set(this.lease(hash), '1', 'PX', LEASE_MS, 'NX'),
@@ -81,23 +83,41 @@ export class IdempotencyStore {
   async answered(hash: string, fingerprint: string, changeId: string, answer: Encoded): Promise<void> {
     const { status, type, bytes, headers } = answer;
     const record = packr.pack([FORMAT, fingerprint, changeId, status, type, Buffer.from(bytes as Buffer), headers]);
-    await bounded(
+    await this.bounded(
       Promise.all([this.cluster.set(this.record(hash), record, 'PX', KEEP_MS), this.cluster.del(this.lease(hash))]),
     );
   }
 
   /** Gives the lease back. The record stays: a retry has to find the id of a change that may have been made. */
   async release(hash: string): Promise<void> {
-    await bounded(this.cluster.del(this.lease(hash)));
+    await this.bounded(this.cluster.del(this.lease(hash)));
   }
 
   /** Forgets a request that changed nothing and may come again corrected. */
   async forget(hash: string): Promise<void> {
-    await bounded(this.cluster.del(this.record(hash), this.lease(hash)));
+    await this.bounded(this.cluster.del(this.record(hash), this.lease(hash)));
   }
 
   close(): void {
+    this.closed = true;
     this.cluster.disconnect();
+  }
+
+  /**
+   * A master that hangs is not noticed by its connection: after a failure the map is read again, at most twice a second.
+   * (The client's own interval goes on after it was closed.)
+   */
+  private async bounded<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await inTime(work);
+    } catch (error) {
+      const now = Date.now();
+      if (!this.closed && now - this.refreshed > REFRESH_MS) {
+        this.refreshed = now;
+        this.cluster.refreshSlotsCache();
+      }
+      throw error;
+    }
   }
 
   private record(hash: string): string {
@@ -124,7 +144,7 @@ function unpack(bytes: Buffer): StoredRecord {
 }
 
 /** The client's own timeout does not cover commands that wait for the cluster to be found. */
-async function bounded<T>(work: Promise<T>): Promise<T> {
+async function inTime<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('the idempotency store did not answer in time')), 2 * COMMAND_TIMEOUT_MS);

@@ -93,7 +93,7 @@ export function operationRoutes(health: Health, metrics: Metrics, document: () =
       summary: 'Metrics for Prometheus.',
       access: 'public',
       essential: true,
-      answers: { 200: { description: 'Text format 0.0.4.', type: 'text/plain' } },
+      answers: { 200: { description: 'Text format 0.0.4.', types: ['text/plain'] } },
       handle: async () => ({ status: 200, raw: { type: METRICS_TYPE, bytes: await metrics.text() } }),
     }),
     route({
@@ -103,7 +103,7 @@ export function operationRoutes(health: Health, metrics: Metrics, document: () =
       tag: 'Operations',
       summary: 'This document.',
       access: 'public',
-      answers: { 200: { description: 'OpenAPI 3.1.', schema: Type.Object({}), type: 'application/json' } },
+      answers: { 200: { description: 'OpenAPI 3.1.', schema: Type.Object({}), types: ['application/json'] } },
       handle: () => ({ status: 200, raw: { type: 'application/json', bytes: document() } }),
     }),
   ];

@@ -43,6 +43,7 @@ function reserveRoute({ engine }: Services): Route {
     idField: 'reservationId',
     answers: { 201: { ...CHANGED, description: 'Held.' }, 202: NOT_YET_DURABLE },
     problems: [
+      'forbidden',
       'sku_not_found',
       'id_conflict',
       'admission_required',

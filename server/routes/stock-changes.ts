@@ -106,6 +106,7 @@ export function stockChangeRoutes({ engine }: Services): Route[] {
       idField: 'orderId',
       answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
       problems: [
+        'forbidden',
         'sku_not_found',
         'id_conflict',
         'admission_required',

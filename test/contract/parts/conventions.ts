@@ -20,8 +20,6 @@ export async function conventionsPart(t: Test, { client }: Scene): Promise<void>
       const bad = await client.call(operation.method, path, { headers: { authorization: 'Bearer x.y.z' } });
       t.match(bad, { status: 401, code: 'unauthenticated' });
       t.match(bad.headers.get('www-authenticate'), /error="invalid_token"/);
-      const roles = JSON.stringify(client.openApi).includes(`"operationId":"${operation.operationId}"`);
-      t.ok(roles);
       if (operation.codes.get(403)?.includes('forbidden') && isAdminOnly(operation)) {
         t.match(await client.call(operation.method, path, { as: 'buyer:b-1' }), { status: 403, code: 'forbidden' });
         t.match(await client.call(operation.method, path, { as: 'service' }), { status: 403, code: 'forbidden' });
@@ -37,7 +35,7 @@ export async function conventionsPart(t: Test, { client }: Scene): Promise<void>
         for (const bad of ['a%20b', '%7Bx%7D', '%00', '%zz', 'x'.repeat(129), 'a:b', '%C3%A4']) {
           const path = operation.path.replace(/\{\w+\}/g, bad);
           t.match(
-            await client.call(operation.method, path, { ...who, body: {} }).catch(explain),
+            await client.call(operation.method, path, { ...who, ...(operation.hasBody ? { body: {} } : {}) }),
             { status: 400, code: 'invalid_request' },
             `${name} ${bad}`,
           );
@@ -167,8 +165,6 @@ export async function conventionsPart(t: Test, { client }: Scene): Promise<void>
     t.equal(small.headers['content-encoding'], undefined, 'below 1 kB it is not');
   });
 }
-
-const explain = (error: Error) => ({ status: 0, code: error.message });
 
 /** Operations whose description names only the role admin. */
 function isAdminOnly(operation: Operation): boolean {
