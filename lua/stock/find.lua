@@ -23,8 +23,18 @@ end
 
 -- @bind args
 
+-- Lua alone would write numbers with 14 digits; every record that a script takes must come back exactly.
 local function as_text(value)
-  return value and table.concat(cmsgpack.unpack(value), '|') or ''
+  if not value then
+    return ''
+  end
+  local record = cmsgpack.unpack(value)
+  for n = 1, #record do
+    if type(record[n]) == 'number' then
+      record[n] = string.format('%.0f', record[n])
+    end
+  end
+  return table.concat(record, '|')
 end
 
 for n = 1, OPS do

@@ -1,8 +1,9 @@
 import { stockFind } from '../../engine/scripts/generated/stock-find.js';
 import { table } from '../support/rows.js';
 import { type World } from '../support/scripts.js';
-import { A, B, claim, FAR, held } from './fixtures.js';
+import { A, B, claim, FAR, held, hold } from './fixtures.js';
 
+const MOST = Number.MAX_SAFE_INTEGER;
 const given = (now: number): Partial<World> => ({
   ...held(now, { deadline: FAR, fingerprint: 70_368_744_177_663 }),
   claims: { h: claim({ deadline: FAR }), c: claim({ deadline: FAR, buyer: '', state: 6, attempt: 1_795_168_432_498 }) },
@@ -48,6 +49,13 @@ table({
     },
   ],
   more: [
+    {
+      status: 'ok',
+      name: 'the largest numbers come back exactly',
+      given: { holds: { h: hold({ deadline: 1, fingerprint: MOST - 1, attempt: MOST, lines: [] }) } },
+      ops: [{ id: 'h' }],
+      answers: [{ status: 'ok', hold: `1|1|${MOST - 1}|${MOST}|bo|0`, claim: '' }],
+    },
     {
       status: 'reservation_not_found',
       name: 'one answer for each, in the order asked',

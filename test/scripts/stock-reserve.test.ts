@@ -142,9 +142,9 @@ table({
     {
       status: 'exists',
       name: 'the same id and content',
-      given: (now) => ({ ...one(), holds: { r1: hold({ deadline: FAR, lines: [[A, 2, 0, 0]] }) } }),
+      given: { ...one(), holds: { r1: hold({ deadline: FAR, lines: [[A, 2, 0, 0]] }) } },
       ops: [op({ hold: 60 })],
-      answers: (now) => [{ status: 'exists', deadline: FAR, hold: 60, state: HELD }],
+      answers: [{ status: 'exists', deadline: FAR, hold: 60, state: HELD }],
     },
     {
       status: 'exists',

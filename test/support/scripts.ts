@@ -146,8 +146,8 @@ export class ScriptPartition {
   /** The KEYS of a call, in the order of the header. */
   keysOf(script: ScriptInfo, items: readonly string[]): string[] {
     return [
-      ...script.fixedKeys.map((kind) => this.key(kind as FixedKind)),
-      ...script.itemKeys.flatMap((kind) => items.map((ref) => this.itemKey(kind as ItemKind, ref))),
+      ...script.fixedKeys.map((kind) => this.key(kind)),
+      ...script.itemKeys.flatMap((kind) => items.map((ref) => this.itemKey(kind, ref))),
     ];
   }
 
@@ -232,12 +232,15 @@ export class ScriptPartition {
   /** Every key of the partition as Redis serialises it, with its time to live. */
   async snapshot(): Promise<Snapshot> {
     const names = await this.keysThere();
+    const pipeline = this.node.client.pipeline();
+    for (const name of names) pipeline.dumpBuffer(name).pttl(name);
+    const results = (await pipeline.exec()) ?? [];
     const snapshot: Snapshot = new Map();
-    for (const name of names)
-      snapshot.set(name, {
-        dump: (await this.node.client.dumpBuffer(name)) ?? Buffer.alloc(0),
-        ttl: await this.node.client.pttl(name),
-      });
+    for (const [i, name] of names.entries()) {
+      const [dump, ttl] = [results[2 * i]!, results[2 * i + 1]!];
+      if (dump[0] ?? ttl[0]) throw dump[0] ?? ttl[0]!;
+      snapshot.set(name, { dump: (dump[1] as Buffer | null) ?? Buffer.alloc(0), ttl: ttl[1] as number });
+    }
     return snapshot;
   }
 }
