@@ -39,7 +39,8 @@ end
 local function settle_record(record, name)
   local state = record[R_STATE]
   if state == HELD or state == PENDING then
-    add_due(math.max(record[R_DEADLINE], now + 1000), name)
+    local deadline = record[R_DEADLINE]
+    add_due(deadline > now and deadline or now + 1000, name)
     return 0
   end
   local gone = retention_end(state, record[R_RESOLVED])
