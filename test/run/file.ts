@@ -35,7 +35,7 @@ export interface RunFileOptions {
   env: NodeJS.ProcessEnv;
   logDir: string;
   /** Told how to end the file when the run is interrupted. */
-  onStart: (kill: () => void) => void;
+  onStart: (kill: (sig: NodeJS.Signals) => void) => void;
   /** Default FILE_TIMEOUT_MS. */
   timeoutMs?: number;
   /** Default LINGER_MS. */
@@ -59,7 +59,7 @@ export async function runFile(file: TestFile, options: RunFileOptions): Promise<
     env: { ...options.env, [MARKER]: id, TAP_TIMEOUT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  options.onStart(() => child.kill('SIGKILL'));
+  options.onStart((sig) => child.kill(sig));
 
   const log = createWriteStream(logFile);
   let stderr = '';

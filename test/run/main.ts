@@ -34,7 +34,10 @@ export async function runTests(options: RunOptions): Promise<number> {
   onShutdown(async () => rmSync(dir, { recursive: true, force: true }));
   const startedAt = Date.now();
   try {
-    const env = await startServers(dir);
+    // What test files leave behind when they are killed goes with this folder.
+    const tmp = join(dir, 'tmp');
+    mkdirSync(tmp);
+    const env = { ...(await startServers(dir)), TMPDIR: tmp };
     const reports = await runAll(files, options.jobs, env, join(dir, 'output'));
     printSummary(reports, (Date.now() - startedAt) / 1000);
     return reports.some((report) => report.failed > 0) ? 1 : 0;
@@ -70,25 +73,31 @@ function isStackSetting(key: string): boolean {
   return key.startsWith('HOLDFAST_') && key !== 'HOLDFAST_REDIS_SERVER' && !key.startsWith('HOLDFAST_TEST_');
 }
 
+/** When the run is interrupted, a test file has this long to end what it started. */
+const INTERRUPT_MS = 15_000;
+
 /** Runs the files, `jobs` at a time, those that want the machine for themselves last and one by one. */
 async function runAll(files: TestFile[], jobs: number, env: NodeJS.ProcessEnv, logDir: string): Promise<FileReport[]> {
   mkdirSync(logDir, { recursive: true });
   const reports: FileReport[] = [];
-  const killers = new Set<() => void>();
+  const running = new Map<Promise<FileReport>, (sig: NodeJS.Signals) => void>();
   let interrupted = false;
   onShutdown(async () => {
     interrupted = true;
-    for (const kill of killers) kill();
+    for (const kill of running.values()) kill('SIGTERM');
+    const timer = setTimeout(() => {
+      for (const kill of running.values()) kill('SIGKILL');
+    }, INTERRUPT_MS);
+    await Promise.allSettled(running.keys());
+    clearTimeout(timer);
   });
   const drain = async (queue: TestFile[]) => {
     for (let file = queue.shift(); file && !interrupted; file = queue.shift()) {
-      let killer: (() => void) | undefined;
-      const report = await runFile(file, {
-        env,
-        logDir,
-        onStart: (kill) => killers.add((killer = kill)),
-      });
-      if (killer) killers.delete(killer);
+      let kill: (sig: NodeJS.Signals) => void = () => undefined;
+      const run = runFile(file, { env, logDir, onStart: (killFile) => (kill = killFile) });
+      running.set(run, (sig) => kill(sig));
+      const report = await run;
+      running.delete(run);
       if (interrupted) return;
       reports.push(report);
       printFile(report);
@@ -97,5 +106,7 @@ async function runAll(files: TestFile[], jobs: number, env: NodeJS.ProcessEnv, l
   const together = files.filter((file) => !file.alone);
   await Promise.all(Array.from({ length: jobs }, () => drain(together)));
   await drain(files.filter((file) => file.alone));
+  // No closing line for half a run: the process ends when the cleanups are done.
+  if (interrupted) await new Promise(() => undefined);
   return reports;
 }
