@@ -20,7 +20,8 @@ export class Flight implements ReplySink {
     readonly link: Link,
     readonly lane: Lane,
     readonly batches: readonly Batch[],
-    readonly withWait: boolean,
+    /** Replicas that must have it for `replicated`, as the topology was when it was sent; 0: without a WAIT. */
+    readonly replicas: number,
     readonly sentAt: number,
     private readonly events: FlightEvents,
   ) {
@@ -29,6 +30,10 @@ export class Flight implements ReplySink {
 
   get commands(): number {
     return this.batches.length + (this.withWait ? 1 : 0);
+  }
+
+  get withWait(): boolean {
+    return this.replicas > 0;
   }
 
   reply(index: number, value: Reply): void {

@@ -93,7 +93,7 @@ export class Outcomes {
 
   /** The WAIT of a flight is answered; `replicas` is -1 when it could not be told. */
   waited(flight: Flight, replicas: number): void {
-    const all = replicas >= 0 && replicas >= flight.link.master.replicas;
+    const all = replicas >= flight.replicas;
     this.waiting.stationOf(flight.link)?.wait.answered(all);
     for (const batch of flight.batches) {
       for (const pending of batch.pendings)

@@ -17,7 +17,7 @@ export interface Tuning {
   readonly waitMs: number;
   /** WAIT after one that did not reach all replicas, until one does again. */
   readonly shortWaitMs: number;
-  /** A pipeline without an answer for so long ends its connection. */
+  /** A pipeline without an answer for so long ends the node's connections: what can be repeated is sent again. Longer than waitMs. */
   readonly stallMs: number;
   /** How exactly deadlines are kept. */
   readonly tickMs: number;

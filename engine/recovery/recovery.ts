@@ -46,7 +46,8 @@ interface Watch {
 
 export class Recovery {
   private readonly watches = new Map<Link, Watch>();
-  private readonly opened = new Set<number>();
+  /** Partitions that are open, by the node they were last seen open on. */
+  private readonly opened = new Map<number, Link>();
   /** What was last told about a partition that does not open. */
   private readonly problems = new Map<number, string>();
   private readonly listeners = new Set<() => void>();
@@ -65,6 +66,8 @@ export class Recovery {
       clearTimeout(watch.timer);
       this.watches.delete(link);
     }
+    for (const [partition, link] of this.opened)
+      if (this.batcher.linkOf(partition) !== link) this.opened.delete(partition);
     for (const link of links) {
       const moved = link.master.partitions.some((partition) => !this.opened.has(partition));
       if (!this.watches.has(link)) {
@@ -210,7 +213,7 @@ export class Recovery {
     if (this.closed || this.batcher.linkOf(partition) !== link) return;
     this.problems.delete(partition);
     if (!this.opened.has(partition)) {
-      this.opened.add(partition);
+      this.opened.set(partition, link);
       for (const listener of this.listeners) listener();
     }
     if (this.batcher.isHeld(partition)) this.batcher.open(partition);

@@ -27,6 +27,7 @@ export interface View {
 
 const ASK_AT_MOST = 8;
 const REPLY_TIMEOUT_MS = 1_000;
+const STRAGGLE_MS = 200;
 /** Refreshes follow each other at least so far apart, however often they are asked for. */
 const LEAST_PAUSE_MS = 50;
 
@@ -102,24 +103,42 @@ export class Topology {
 
   private async look(): Promise<void> {
     this.lastStart = performance.now();
-    const endpoints = this.toAsk();
-    const problems: string[] = [];
-    const answers = await Promise.all(
-      endpoints.map((endpoint) =>
-        this.ask(endpoint).catch((error: Error) => {
-          problems.push(error.message);
-          return undefined;
-        }),
-      ),
-    );
-    const views = answers.filter((answer) => answer !== undefined);
-    if (views.length === 0) throw new Error(problems[0] ?? 'no node to ask');
+    const { views, problem } = await this.askAll(this.toAsk());
+    if (views.length === 0) throw new Error(problem);
     if (this.closed) return;
     const nodes = mergeNodes(views);
     this.known = new Map([...nodes.values()].filter((node) => !node.failed).map((node) => [node.id, node.endpoint]));
     this.view = makeView(nodes, this.partitions);
     this.dropOldConnections();
     for (const listener of this.listeners) listener(this.view);
+  }
+
+  /** Asks all at once. Once one has answered the others have STRAGGLE_MS: a node that hangs must not hold up the news of its end. */
+  private async askAll(endpoints: readonly Endpoint[]): Promise<{ views: NodeView[][]; problem: string }> {
+    const views: NodeView[][] = [];
+    let problem = 'no node to ask';
+    await new Promise<void>((resolve) => {
+      let missing = endpoints.length;
+      let timer: NodeJS.Timeout | undefined;
+      const one = (): void => {
+        if (--missing === 0) {
+          clearTimeout(timer);
+          resolve();
+        } else if (views.length > 0) timer ??= setTimeout(resolve, STRAGGLE_MS);
+      };
+      for (const endpoint of endpoints)
+        this.ask(endpoint).then(
+          (view) => {
+            views.push(view);
+            one();
+          },
+          (error: Error) => {
+            problem = error.message;
+            one();
+          },
+        );
+    });
+    return { views: [...views], problem };
   }
 
   private toAsk(): Endpoint[] {
