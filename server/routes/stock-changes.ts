@@ -27,6 +27,14 @@ const NOT_YET_DURABLE = {
 
 export function stockChangeRoutes({ engine }: Services): Route[] {
   const { stock } = engine;
+  // The change is made: an answer that only lacks the settings must not be one that says it was not.
+  const settingsOf = async (ref: ItemRef): Promise<StockItem['settings'] | undefined> => {
+    try {
+      return (await stock.check([ref]))[0]?.settings;
+    } catch {
+      return undefined;
+    }
+  };
   const item = (x: Exchange): ItemRef => ({ location: x.param(0), sku: x.param(1) });
   return [
     route({
@@ -49,8 +57,7 @@ export function stockChangeRoutes({ engine }: Services): Route[] {
         const options = callOptions(x, ack);
         const outcome = await stock.configure(item(x), toSettings(settings), options);
         if (!('value' in outcome)) throw refused(outcome);
-        const [known] = await stock.check([item(x)]);
-        const body = itemBody(outcome.value, known?.settings ?? {}, outcome.ack);
+        const body = itemBody(outcome.value, await settingsOf(item(x)), outcome.ack);
         return changed(outcome.value.created ? 201 : 200, body, options.ack);
       },
     }),
@@ -129,7 +136,9 @@ function levelAnswer(outcome: Outcome<StockLevel>, wanted: Ack | undefined): Ans
   return changed(200, { ...levelBody(outcome.value), ack: outcome.ack }, wanted);
 }
 
-function itemBody(level: StockLevel, { opensAt, closesAt, ...rest }: StockItem['settings'], ack: Ack) {
+function itemBody(level: StockLevel, known: StockItem['settings'] | undefined, ack: Ack) {
+  if (known === undefined) return { ...levelBody(level), ack };
+  const { opensAt, closesAt, ...rest } = known;
   const settings = {
     ...rest,
     ...(opensAt === undefined ? {} : { opensAt: time(opensAt) }),

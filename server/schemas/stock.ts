@@ -51,7 +51,10 @@ export const StockSettingsOut = named('StockSettings', Type.Partial(Type.Object(
 
 export const StockLevelOut = named('StockLevel', Type.Object({ ...level, staleMs: StaleMs }, closed));
 export const StockChangeOut = named('StockChange', Type.Object({ ...level, ack: Ack }, closed));
-export const StockItemOut = named('StockItem', Type.Object({ ...level, settings: StockSettingsOut, ack: Ack }, closed));
+export const StockItemOut = named(
+  'StockItem',
+  Type.Object({ ...level, settings: Type.Optional(StockSettingsOut), ack: Ack }, closed),
+);
 
 export const UnknownItem = named(
   'UnknownItem',

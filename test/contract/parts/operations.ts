@@ -23,7 +23,7 @@ export async function operationsPart(t: Test, { client }: Scene): Promise<void> 
       if (kind !== 'ok') t.match(PROBLEMS.get(code), { http }, code);
     }
     const page = readFileSync(new URL('../../../docs/http.md', import.meta.url), 'utf8');
-    const rows = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map(([, code, http]) => `${code} ${http}`);
+    const rows = [...page.matchAll(/^\| `(\w+)`\s*\| (\d{3})\s*\|/gm)].map(([, code, http]) => `${code} ${http}`);
     t.same(rows.sort(), [...PROBLEMS.values()].map(({ code, http }) => `${code} ${http}`).sort());
     const used = new Set(client.all.flatMap(({ codes }) => [...codes.values()].flat()));
     const unused = inDocument.filter((code) => !used.has(code));
