@@ -59,7 +59,12 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
       )
       .catch((error: Error) => options.onError?.(error));
   });
-  for (const pool of [drain, general]) pool.on('error', (error) => options.onError?.(error));
+  for (const pool of [drain, general]) {
+    pool.on('error', (error) => options.onError?.(error));
+    // The pool hears of connections that break while they are idle only; of one in use its queries tell, but without a listener
+    // the event would end the process.
+    pool.on('connect', (client) => client.on('error', () => undefined));
+  }
   return {
     drain,
     general,

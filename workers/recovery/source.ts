@@ -25,7 +25,6 @@ export class PostgresSource implements PersistedSource {
     if (this.sessions.has(partition)) return false;
     const client = await this.pool.connect();
     let failed: Error | undefined;
-    client.on('error', ignore);
     this.sessions.set(partition, client);
     try {
       const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS got', [
@@ -46,7 +45,6 @@ export class PostgresSource implements PersistedSource {
         await client.query('SELECT pg_advisory_unlock_all()').catch((error: Error) => (failed = error));
         await client.query('RESET lock_timeout').catch((error: Error) => (failed = error));
       }
-      client.off('error', ignore);
       // Ending the session gives the locks back, whatever state it is in.
       client.release(failed);
     }
@@ -88,10 +86,6 @@ export class PostgresSource implements PersistedSource {
   private client(partition: number): pg.PoolClient | pg.Pool {
     return this.sessions.get(partition) ?? this.pool;
   }
-}
-
-function ignore(): void {
-  // The pool is told of broken connections too; here the next query fails, which is enough.
 }
 
 type Queryable = pg.PoolClient | pg.Pool;

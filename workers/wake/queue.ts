@@ -41,27 +41,33 @@ export async function connectQueue(url: string, log: Logger): Promise<Redis | Cl
   return connection;
 }
 
-async function isCluster(nodes: readonly { host: string; port: number }[], options: RedisOptions): Promise<boolean> {
+async function isCluster(nodes: readonly Address[], options: RedisOptions): Promise<boolean> {
   let last: unknown;
   for (const node of nodes) {
-    const probe = new Redis({
-      ...options,
-      ...node,
-      lazyConnect: true,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-    });
-    probe.on('error', (error) => (last = error));
     try {
-      await probe.connect();
-      return /cluster_enabled:1/.test(await probe.info('cluster'));
+      return /cluster_enabled:1/.test(await ask({ ...options, ...node }, (probe) => probe.info('cluster')));
     } catch (error) {
       last = error;
-    } finally {
-      probe.disconnect();
     }
   }
   throw new Error(`No Redis of the queue answers: ${(last as Error)?.message ?? 'no address'}`, { cause: last });
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One question on a connection of its own: those of a cluster come and go while it finds its nodes. */
+async function ask<T>(options: RedisOptions, question: (probe: Redis) => Promise<T>): Promise<T> {
+  const probe = new Redis({ ...options, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  probe.on('error', () => undefined);
+  try {
+    await probe.connect();
+    return await question(probe);
+  } finally {
+    probe.disconnect();
+  }
 }
 
 /**
@@ -69,13 +75,15 @@ async function isCluster(nodes: readonly { host: string; port: number }[], optio
  * and, where the queue shares the cluster, stock.
  */
 export async function requireNoEviction(connection: Redis | Cluster): Promise<void> {
+  // Asking anything makes a cluster find its nodes first.
+  if (connection instanceof Cluster) await connection.exists(`${QUEUE_PREFIX}:probe`);
   const masters = connection instanceof Cluster ? connection.nodes('master') : [connection];
-  for (const master of masters) {
-    const policy = /maxmemory_policy:(\S+)/.exec(await master.info('memory'))?.[1];
+  for (const { options } of masters) {
+    const memory = await ask(options, (probe) => probe.info('memory'));
+    const policy = /maxmemory_policy:(\S+)/.exec(memory)?.[1];
     if (policy !== 'noeviction') {
-      const { host, port } = master.options;
       throw new QueueRefused(
-        `Redis at ${host}:${port} has maxmemory-policy ${policy ?? 'unknown'}: it may drop keys when memory is short. Set it to noeviction.`,
+        `Redis at ${options.host}:${options.port} has maxmemory-policy ${policy ?? 'unknown'}: it may drop keys when memory is short. Set it to noeviction.`,
       );
     }
   }
