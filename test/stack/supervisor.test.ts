@@ -55,6 +55,8 @@ t.test('a part that dies is started again on its data, and the state file says s
   const again = new Cluster(stack.redis!.startupNodes);
   t.equal(await again.get('kept'), 'yes');
   again.disconnect();
+  // Its process is there before it has recovered.
+  await eventually('Postgres accepts connections', () => query('select 1').then(Boolean, () => false));
   t.strictSame(await query('select one from kept'), [{ one: 1 }]);
   t.match(events.sort(), [/^postgres ended by SIGKILL; starting/, /^redis-\d+ ended by SIGKILL; starting/]);
 });
