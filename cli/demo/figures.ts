@@ -22,13 +22,10 @@ export interface Percentiles {
 const ms = (us: number): number => us / 1_000;
 
 export function percentilesOf(from: Histogram): Percentiles {
-  return {
-    count: from.totalCount,
-    p50: ms(from.getValueAtPercentile(50)),
-    p95: ms(from.getValueAtPercentile(95)),
-    p99: ms(from.getValueAtPercentile(99)),
-    max: from.totalCount === 0 ? 0 : ms(from.maxValue),
-  };
+  const max = from.totalCount === 0 ? 0 : ms(from.maxValue);
+  // Values are kept to three digits; a percentile is rounded up within them and must not pass the maximum.
+  const at = (percentile: number): number => Math.min(max, ms(from.getValueAtPercentile(percentile)));
+  return { count: from.totalCount, p50: at(50), p95: at(95), p99: at(99), max };
 }
 
 /** Counts by name. */
@@ -98,6 +95,13 @@ export class Figures {
 
   known(startedAt: number): void {
     this.untilKnown.recordValue(microseconds(startedAt));
+  }
+
+  /** The latencies of everything from the start. */
+  overall(): Percentiles {
+    const all = histogram();
+    for (const kind of KINDS) all.add(this.byKind[kind]);
+    return percentilesOf(all);
   }
 
   /** The latencies since the last call. */

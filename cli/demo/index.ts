@@ -86,7 +86,7 @@ export async function runDemo({ url, env, options: given = {}, signal }: DemoCon
     const watch = new Watch(desk, hotBefore);
     const before = new Map(levels.map((level) => [nameOf(level), level]));
     const sale: Sale = { options, desk, figures, hot, tail, watch, hotItem, hotBefore, before };
-    await doorsOpen(sale, run, tokens);
+    await doorsOpen(sale, run, tokens, signal);
     signal?.throwIfAborted();
 
     const rest = await settle(sale);
@@ -124,12 +124,12 @@ function announce({ buyers, units, orders }: DemoOptions, locations: number): vo
   for (const line of lines) say(line);
 }
 
-async function doorsOpen(sale: Sale, run: string, tokens: TokenMaker): Promise<void> {
+async function doorsOpen(sale: Sale, run: string, tokens: TokenMaker, signal?: AbortSignal): Promise<void> {
   const { options, figures, hot, tail, watch } = sale;
   const ids = (kind: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${run}-${kind}${i}`);
   const [buyers, shoppers] = [ids('b', options.buyers), ids('t', options.orders)];
   const [buyerTokens, shopperTokens] = [await tokens.signAll('buyer', buyers), await tokens.signAll('buyer', shoppers)];
-  const live = new Live({ options, figures, hot, tail, watch });
+  const live = new Live({ options, figures, hot, tail, watch, ...(signal ? { signal } : {}) });
   figures.start();
   watch.start();
   live.start();

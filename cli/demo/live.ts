@@ -17,6 +17,8 @@ export interface Sources {
   hot: HotSale;
   tail: LongTail;
   watch: Watch;
+  /** Once it is aborted nothing more is printed. */
+  signal?: AbortSignal;
 }
 
 export class Live {
@@ -31,13 +33,15 @@ export class Live {
 
   start(): void {
     const { isTTY } = this.out;
-    this.timer = setInterval(() => (isTTY ? this.draw() : this.line()), isTTY ? BLOCK_MS : LINE_MS);
+    const show = (): void => (isTTY ? this.draw() : this.line());
+    this.timer = setInterval(() => this.sources.signal?.aborted || show(), isTTY ? BLOCK_MS : LINE_MS);
   }
 
-  /** Leaves the last state of the block, or a last line. */
+  /** Leaves the block with the figures of the whole sale, or a last line. */
   stop(): void {
     clearInterval(this.timer);
-    if (this.out.isTTY) this.draw();
+    if (this.sources.signal?.aborted) return;
+    if (this.out.isTTY) this.draw(true);
     else if (this.last.requests < this.sources.figures.requests) this.line();
   }
 
@@ -63,10 +67,11 @@ export class Live {
     );
   }
 
-  private draw(): void {
+  private draw(whole = false): void {
     const { figures, hot, tail, watch, options } = this.sources;
     const { available, reserved } = watch.level;
-    const { p50, p95, p99 } = figures.window();
+    const { p50, p95, p99 } = whole ? figures.overall() : figures.window();
+    const rate = whole ? figures.requests / figures.seconds : this.rate();
     const row = (name: string, text: string): string => `  ${pc.dim(name.padEnd(9))} ${text}`;
     const errors = figures.errors.total;
     const lines = [
@@ -82,7 +87,7 @@ export class Live {
       row('orders', `${int(tail.done)} of ${int(options.orders)} · refused ${int(tail.refusals.total)}`),
       row(
         'requests',
-        `${int(this.rate())}/s · ${int(figures.requests)} in ${figures.seconds.toFixed(1)} s · repeated ${figures.repeated.total} · ` +
+        `${int(rate)}/s · ${int(figures.requests)} in ${figures.seconds.toFixed(1)} s · repeated ${figures.repeated.total} · ` +
           (errors === 0 ? 'errors 0' : pc.red(`errors ${errors}`)),
       ),
       row('latency', `p50 ${millis(p50)}  p95 ${millis(p95)}  p99 ${millis(p99)} ms`),
