@@ -11,8 +11,8 @@ export interface Context {
   /** Ack and deadline of calls that do not choose. */
   readonly ack: Ack;
   readonly timeoutMs: number;
-  /** Expires what is due in a partition; the number of records changed. */
-  readonly sweep: (partition: number) => Promise<number>;
+  /** Resolves when what is due in a partition, as of now, has expired. */
+  readonly swept: (partition: number) => Promise<void>;
 }
 
 export function ackOf(context: Context, options: CallOptions | undefined): Ack {

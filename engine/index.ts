@@ -6,7 +6,7 @@ import { refOf } from './content.js';
 import type { Context } from './context.js';
 import { openCore } from './core.js';
 import { idAtHome } from './ids.js';
-import { reservationsApi, sweep } from './reservations/index.js';
+import { reservationsApi, sweep, SweepsOnDemand } from './reservations/index.js';
 import { stockApi } from './stock/index.js';
 import type { Engine, EngineOptions, PartitionsApi } from './types.js';
 
@@ -27,8 +27,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     partitions,
     ack: core.ack,
     timeoutMs: core.timeoutMs,
-    sweep: (partition) => sweep(context, partition),
+    swept: (partition) => sweeps.swept(partition),
   };
+  const sweeps = new SweepsOnDemand((partition) => sweep(context, partition));
   const facade = core.partitions;
   const partitionsApi: PartitionsApi = {
     count: facade.count,

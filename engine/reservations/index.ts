@@ -9,6 +9,7 @@ import { reserve } from './reserve.js';
 import { returnUnits } from './return.js';
 import { find } from './view.js';
 
+export { SweepsOnDemand } from './demand.js';
 export { sweep } from './sweep.js';
 
 export function reservationsApi(context: Context): ReservationsApi {

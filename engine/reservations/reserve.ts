@@ -62,8 +62,9 @@ export async function holdPart(context: Context, wanted: Wanted, part: Part, att
     change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
   const answer = await call();
   const worthAnotherLook = answer.result.status === 'insufficient_stock' && answer.result.overdue > 0;
-  if (worthAnotherLook && (await context.sweep(part.partition)) > 0) return call();
-  return answer;
+  if (!worthAnotherLook) return answer;
+  await context.swept(part.partition);
+  return call();
 }
 
 /** A refusal by the item of the line that was refused. */

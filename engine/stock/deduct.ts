@@ -32,7 +32,8 @@ export async function deduct(
   let answer = await attempt();
   // Units that only wait for the sweep are on sale again. (S9)
   if (answer.result.status === 'insufficient_stock' && answer.result.overdue > 0) {
-    if ((await context.sweep(partition)) > 0) answer = await attempt();
+    await context.swept(partition);
+    answer = await attempt();
   }
   return levelOutcome(item, answer);
 }

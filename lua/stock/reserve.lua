@@ -1,8 +1,8 @@
 --- Hold units for reservations until their deadlines. (S3, S5, S6, S8)
 ---
 --- All lines of a reservation that lie in this partition are held together or not at all. A reservation that lies
---- wholly here has `attempt` 0. A part of a claim carries the claim's attempt and is due after `claim_seconds`, when
---- the sweep asks the claim. The same id with the same fingerprint answers `exists`; an older attempt is `superseded`.
+--- wholly here has `attempt` 0. A part of a claim carries the claim's attempt and is due after `claim_seconds`, or after its
+--- hold where that is shorter, when the sweep asks the claim. The same id with the same fingerprint answers `exists`; an older attempt is `superseded`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key due when holds must be looked at
@@ -125,6 +125,11 @@ local function hold_seconds(op)
   return shortest > 0 and shortest or LIMIT.default_hold_seconds
 end
 
+-- When a part asks its claim: before anybody can lack its units because nobody has told it that its hold is over.
+local function part_seconds(seconds)
+  return math.min(seconds, LIMIT.claim_seconds)
+end
+
 -- Answers for an id that was used before; false when the operation has to be decided.
 local function answered_earlier(n, op, record)
   if op.attempt == 0 and claimed[op.id] then
@@ -148,7 +153,7 @@ local function answered_earlier(n, op, record)
     end
     -- A later attempt of the same claim takes the part over, and asks the claim anew in good time.
     record[R_ATTEMPT] = op.attempt
-    record[R_DEADLINE] = now + LIMIT.claim_seconds * 1000
+    record[R_DEADLINE] = now + part_seconds(hold_seconds(op)) * 1000
     set_hold(op.id, record)
     add_due(record[R_DEADLINE], op.id)
     add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, record[R_DEADLINE], op.fingerprint, op.attempt)
@@ -217,7 +222,7 @@ local function decide(n, op)
     return
   end
   local seconds = hold_seconds(op)
-  local deadline = now + (op.attempt == 0 and seconds or LIMIT.claim_seconds) * 1000
+  local deadline = now + (op.attempt == 0 and seconds or part_seconds(seconds)) * 1000
   hold_units(op, deadline)
   add_row(n, STATUS.ok, deadline, seconds, HELD)
 end

@@ -4,7 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { crc16 } from '../../engine/partitions.js';
 import { openEngine } from '../../engine/index.js';
-import type { Engine, EngineOptions, HoldRecord, ItemRef, Outcome, Reservation, StockItem } from '../../engine/types.js';
+import type {
+  Engine,
+  EngineOptions,
+  HoldRecord,
+  ItemRef,
+  Outcome,
+  Reservation,
+  StockItem,
+} from '../../engine/types.js';
 import { atEnd, testCluster } from '../harness/index.js';
 import type { Order, Report } from './reservations-child.js';
 
@@ -26,7 +34,12 @@ export async function openBench(): Promise<Bench> {
     await engine.ready();
     return engine;
   };
-  return { engine: await open({}), redis: url, prefix, another: (options) => open({ recovery: 'external', ...options }) };
+  return {
+    engine: await open({}),
+    redis: url,
+    prefix,
+    another: (options) => open({ recovery: 'external', ...options }),
+  };
 }
 
 /** The item of this name that lies in the partition. */
@@ -52,8 +65,7 @@ export async function stockUp(engine: Engine, item: ItemRef, quantity: number): 
 
 /** The value of an outcome that must not be a refusal. */
 export function done<T>(outcome: Outcome<T>): T {
-  if (outcome.status !== 'ok' && outcome.status !== 'exists')
-    throw new Error(`refused: ${JSON.stringify(outcome)}`);
+  if (outcome.status !== 'ok' && outcome.status !== 'exists') throw new Error(`refused: ${JSON.stringify(outcome)}`);
   return outcome.value;
 }
 
@@ -88,11 +100,18 @@ export async function recordsOf(engine: Engine, id: string): Promise<{ holds: Ho
 }
 
 export async function sweepAll(engine: Engine): Promise<void> {
-  await Promise.all(Array.from({ length: engine.partitions.count }, (_, partition) => engine.partitions.sweep(partition)));
+  await Promise.all(
+    Array.from({ length: engine.partitions.count }, (_, partition) => engine.partitions.sweep(partition)),
+  );
 }
 
 /** Sweeps, as a worker would, until it is so; the limit only ends a test that will never pass. */
-export async function sweepUntil(what: string, engine: Engine, look: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
+export async function sweepUntil(
+  what: string,
+  engine: Engine,
+  look: () => Promise<boolean>,
+  limitMs = 60_000,
+): Promise<void> {
   const end = Date.now() + limitMs;
   for (;;) {
     await sweepAll(engine);
@@ -113,7 +132,9 @@ export function answerOf(outcome: Outcome<Reservation>): unknown {
   return reservation;
 }
 
-const CHILD = fileURLToPath(new URL(`reservations-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+const CHILD = fileURLToPath(
+  new URL(`reservations-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+);
 const AT_A_TIME = 4;
 let running = 0;
 const queue: (() => void)[] = [];

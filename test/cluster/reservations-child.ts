@@ -22,8 +22,8 @@ export interface Order {
   readonly times?: number;
   /** Die instead of making the n-th script call, counted from 1 … */
   readonly dieBefore?: number;
-  /** … or when it has been sent and nothing has come back. */
-  readonly dieAfterSending?: number;
+  /** … or when it has been carried out, before the answer is heard. */
+  readonly dieAfter?: number;
 }
 
 export interface Report {
@@ -55,7 +55,7 @@ class MortalCaller implements Caller {
 
   private next<T>(name: string, run: () => Promise<T>): Promise<T> {
     // Where nobody dies, calls go as they always do.
-    const mortal = this.order?.dieBefore !== undefined || this.order?.dieAfterSending !== undefined;
+    const mortal = this.order?.dieBefore !== undefined || this.order?.dieAfter !== undefined;
     const result = mortal ? this.last.then(() => this.step(name, run)) : this.step(name, run);
     this.last = result.catch(() => undefined);
     return result;
@@ -64,10 +64,9 @@ class MortalCaller implements Caller {
   private step<T>(name: string, run: () => Promise<T>): Promise<T> {
     this.calls.push(name);
     if (this.calls.length === this.order?.dieBefore) die();
-    const result = run();
-    // The batcher sends at the end of this turn of the event loop; nothing has been read by the end of the next one's beginning.
-    if (this.calls.length === this.order?.dieAfterSending) setImmediate(() => setImmediate(die));
-    return result;
+    if (this.calls.length !== this.order?.dieAfter) return run();
+    run().then(die, die);
+    return new Promise(() => undefined);
   }
 }
 
@@ -84,14 +83,16 @@ async function start({ redis, prefix, partitions }: Start): Promise<(order: Orde
     partitions: core.keys.partitions,
     ack: 'executed',
     timeoutMs: core.timeoutMs,
-    sweep: (partition) => sweep(context, partition),
+    swept: async (partition) => void (await sweep(context, partition)),
   };
   return async (order) => {
     caller.order = order;
     caller.calls = [];
     const api = reservationsApi(context) as unknown as Record<string, (...args: unknown[]) => Promise<never>>;
     const run = async () =>
-      order.method === 'sweep' ? ((await sweep(context, order.args[0] as number)) as never) : api[order.method]!(...order.args);
+      order.method === 'sweep'
+        ? ((await sweep(context, order.args[0] as number)) as never)
+        : api[order.method]!(...order.args);
     const outcomes = await Promise.all(Array.from({ length: order.times ?? 1 }, run));
     return { outcomes, calls: caller.calls };
   };

@@ -1,7 +1,18 @@
 /** One effect an id, identical answers; other content under the same id never succeeds. (S3, S5, S6) */
 import t from 'tap';
 import type { ItemRef, Outcome, Reservation, ReserveRequest } from '../../engine/types.js';
-import { answerOf, countsOf, done, idIn, itemIn, openBench, PARTITIONS, recordsOf, startChild, stockUp } from './reservations-bench.js';
+import {
+  answerOf,
+  countsOf,
+  done,
+  idIn,
+  itemIn,
+  openBench,
+  PARTITIONS,
+  recordsOf,
+  startChild,
+  stockUp,
+} from './reservations-bench.js';
 
 const bench = await openBench();
 const { engine } = bench;
@@ -54,18 +65,30 @@ for (const shape of SHAPES) {
     const held = await many(() => engine.reservations.reserve(request));
     t.same(tally(held), expected, 'one of them did it');
     for (const other of held) t.same(answerOf(other), answerOf(held[0]!));
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS - 2, 2, 0]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS - 2, 2, 0]),
+    );
     const confirmed = await many(() => engine.reservations.confirm(id));
     t.same(tally(confirmed), expected);
     for (const other of confirmed) t.same(answerOf(other), answerOf(confirmed[0]!));
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS - 2, 0, 2]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS - 2, 0, 2]),
+    );
     const returned = await many(() => engine.reservations.return(id));
     for (const other of returned) t.equal(done(other).status, 'returned');
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS, 0, 0]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS, 0, 0]),
+    );
     const late = await engine.reservations.reserve(request);
     t.equal(late.status, 'exists', 'the id stays used');
     t.equal(done(late).status, 'returned');
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS, 0, 0]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS, 0, 0]),
+    );
   });
 
   t.test(`${DUPLICATES} at once in two processes: ${shape.name}`, async (t) => {
@@ -80,14 +103,20 @@ for (const shape of SHAPES) {
     const held = [...there!.outcomes, ...mine];
     t.same(tally(held), { ok: 1, exists: DUPLICATES - 1 }, 'one of them did it');
     for (const other of held) t.same(answerOf(other), answerOf(held[0]!));
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS - 2, 2, 0]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS - 2, 2, 0]),
+    );
     const [released, also] = await Promise.all([
       child.order({ method: 'release', args: [request.reservationId], times: half }),
       here(() => engine.reservations.release(request.reservationId)),
     ]);
     child.end();
     t.same(tally([...released!.outcomes, ...also]), { ok: 1, exists: DUPLICATES - 1 });
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => [UNITS, 0, 0]));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => [UNITS, 0, 0]),
+    );
   });
 }
 
@@ -101,9 +130,14 @@ t.test('confirm and release at once: one of them decides for all lines, and ever
     ]);
     const { status } = (await engine.reservations.find(id))!;
     const sold = status === 'confirmed';
-    const [losers, refusal] = sold ? [outcomes.slice(5), 'reservation_confirmed'] : [outcomes.slice(0, 5), 'reservation_released'];
+    const [losers, refusal] = sold
+      ? [outcomes.slice(5), 'reservation_confirmed']
+      : [outcomes.slice(0, 5), 'reservation_released'];
     t.same(tally(losers), { [refusal]: 5 });
-    t.same(await countsOf(engine, request.lines), request.lines.map(() => (sold ? [UNITS - 2, 0, 2] : [UNITS, 0, 0])));
+    t.same(
+      await countsOf(engine, request.lines),
+      request.lines.map(() => (sold ? [UNITS - 2, 0, 2] : [UNITS, 0, 0])),
+    );
   }
 });
 
@@ -163,8 +197,14 @@ t.test('two contents under one id at the same moment, all routes: one is held wh
         outcomes.map(({ status }) => status === 'id_conflict'),
         [winner === 1, winner === 0, winner === 1, winner === 0],
       );
-      t.same(await countsOf(engine, one), one.map(() => (winner === 0 ? [UNITS - 1, 1, 0] : [UNITS, 0, 0])));
-      t.same(await countsOf(engine, two), two.map(() => (winner === 1 ? [UNITS - 1, 1, 0] : [UNITS, 0, 0])));
+      t.same(
+        await countsOf(engine, one),
+        one.map(() => (winner === 0 ? [UNITS - 1, 1, 0] : [UNITS, 0, 0])),
+      );
+      t.same(
+        await countsOf(engine, two),
+        two.map(() => (winner === 1 ? [UNITS - 1, 1, 0] : [UNITS, 0, 0])),
+      );
     }
 });
 

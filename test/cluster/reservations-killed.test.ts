@@ -60,11 +60,11 @@ const HELD: Counts = [UNITS - QUANTITY, QUANTITY, 0];
 const SOLD: Counts = [UNITS - QUANTITY, 0, QUANTITY];
 const both = (counts: Counts) => [counts, counts];
 
-/** Where children die: before each of the calls that the order takes when nobody dies, and when the last one is on its way. */
+/** Where children die: before each of the calls that the order takes when nobody dies, and after the last one. */
 async function deaths(prepare: () => Promise<Case>, orderOf: (one: Case) => Order): Promise<Partial<Order>[]> {
   const report = await inChild(bench, orderOf(await prepare()));
   const points: Partial<Order>[] = report!.calls.map((_, n) => ({ dieBefore: n + 1 }));
-  return [...points, { dieAfterSending: report!.calls.length }];
+  return [...points, { dieAfter: report!.calls.length }];
 }
 
 interface Script {
@@ -84,10 +84,12 @@ function dying({ name, prepare, orderOf, calls, retried, settled }: Script): voi
     t.ok(points.length > calls, `${points.length} points of death`);
     await Promise.all(
       points.map((point) => {
-        const where = point.dieBefore ? `before call ${point.dieBefore}` : 'when the last call was sent';
+        const where = point.dieBefore ? `before call ${point.dieBefore}` : 'after the last call';
         return t.test(`died ${where}`, async (t) => {
           const [one, two] = [await prepare(), await prepare()];
-          const [first, second] = await Promise.all([one, two].map((it) => inChild(bench, { ...orderOf(it), ...point })));
+          const [first, second] = await Promise.all(
+            [one, two].map((it) => inChild(bench, { ...orderOf(it), ...point })),
+          );
           t.same([first, second], [undefined, undefined], 'the coordinators are dead');
           await retried(t, one);
           await settled(t, two);
@@ -241,7 +243,9 @@ t.test('a hold that expires, and whoever sweeps it dies', async (t) => {
   const HOLD_MS = 1_000;
   const prepare = async () => {
     const one = await newCase(own);
-    done(await own.engine.reservations.reserve({ reservationId: one.id, lines: one.lines, holdSeconds: HOLD_MS / 1_000 }));
+    done(
+      await own.engine.reservations.reserve({ reservationId: one.id, lines: one.lines, holdSeconds: HOLD_MS / 1_000 }),
+    );
     await sleep(HOLD_MS + 100);
     return one;
   };
@@ -275,7 +279,9 @@ async function complete(id: string, items: readonly ItemRef[]): Promise<void> {
     if (!claim) return holds.length === 0;
     if (claim.state === 'pending') return false;
     if (claim.state === 'returned') return true;
-    return holds.length === items.length && holds.every((hold) => hold.state === claim.state || hold.state === 'returned');
+    return (
+      holds.length === items.length && holds.every((hold) => hold.state === claim.state || hold.state === 'returned')
+    );
   });
   await sweepAll(engine);
 }

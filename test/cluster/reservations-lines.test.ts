@@ -38,11 +38,19 @@ for (const size of SIZES)
         lines.map(({ sku, quantity, returned }) => [sku, quantity, returned]).sort(),
         items.map(({ sku }, n) => [sku, n + 1, 0]).sort(),
       );
-      t.same(await countsOf(engine, items), moved(before, items, (n) => [-n, n, 0]), 'held');
+      t.same(
+        await countsOf(engine, items),
+        moved(before, items, (n) => [-n, n, 0]),
+        'held',
+      );
       const longer = done(await engine.reservations.extend(id, 3_600));
       t.ok(longer.expiresAt > done(held).expiresAt);
       t.equal(done(await engine.reservations.confirm(id)).status, 'confirmed');
-      t.same(await countsOf(engine, items), moved(before, items, (n) => [-n, 0, n]), 'sold');
+      t.same(
+        await countsOf(engine, items),
+        moved(before, items, (n) => [-n, 0, n]),
+        'sold',
+      );
       const [first] = items;
       const partly = done(await engine.reservations.return(id, [{ ...first!, quantity: 1 }]));
       t.equal(partly.lines.find((line) => line.sku === first!.sku)!.returned, 1);
@@ -68,8 +76,17 @@ t.test('duplicates of a line are summed before anything is asked, also over shar
     { ...a, quantity: 3 },
   ];
   const held = done(await engine.reservations.reserve({ lines }));
-  t.same(held.lines.map(({ sku, quantity }) => [sku, quantity]).sort(), [[a.sku, 5], [b.sku, 1]].sort());
-  t.same(await countsOf(engine, [a, b]), moved(before, [a, b], (_n, at) => (at === 0 ? [-5, 5, 0] : [-1, 1, 0])));
+  t.same(
+    held.lines.map(({ sku, quantity }) => [sku, quantity]).sort(),
+    [
+      [a.sku, 5],
+      [b.sku, 1],
+    ].sort(),
+  );
+  t.same(
+    await countsOf(engine, [a, b]),
+    moved(before, [a, b], (_n, at) => (at === 0 ? [-5, 5, 0] : [-1, 1, 0])),
+  );
   done(await engine.reservations.release(held.reservationId));
 });
 
@@ -110,7 +127,11 @@ for (const [kind, flaw] of FLAWS.entries())
           const request = { ...base, lines: base.lines.map((line) => ({ ...line, quantity: 2 })) };
           const buyerId = flaw.anonymous ? undefined : 'ada';
           const refused = await engine.reservations.reserve({ ...request, buyerId });
-          const expected = { status: flaw.status, item: bad, ...('available' in flaw && { available: flaw.available }) };
+          const expected = {
+            status: flaw.status,
+            item: bad,
+            ...('available' in flaw && { available: flaw.available }),
+          };
           const { available, ...rest } = refused as { available?: number };
           const seen = 'available' in flaw ? { ...rest, available } : rest;
           t.same(seen, expected, `line ${position + 1} of ${size}, id of the ${whose}`);
