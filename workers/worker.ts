@@ -29,86 +29,128 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
+/** What is to be let go of at the end, last first. */
+class Closers {
+  private readonly list: (() => Promise<unknown>)[] = [];
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly log: Logger) {}
+
+  add(close: () => Promise<unknown>): void {
+    this.list.push(close);
+  }
+
+  close(): Promise<void> {
+    return (this.closing ??= this.run());
+  }
+
+  private async run(): Promise<void> {
+    for (const close of this.list.reverse()) {
+      await close().catch((error: unknown) => this.log.warn({ err: error }, 'stopping'));
+    }
+  }
+}
+
 /**
  * Starts a worker: prepares the database, opens the engine as the one that recovers, drains and sweeps. Rejects when something it
  * needs is missing or configured wrongly; after that it rides out outages of Redis and Postgres by itself.
  */
 export async function startWorker(config: WorkerConfig, log: Logger): Promise<RunningWorker> {
   const metrics = new WorkerMetrics();
+  const closers = new Closers(log);
   const abort = new AbortController();
-  const closers: (() => Promise<unknown>)[] = [];
-  let ready: string | undefined = 'starting';
+  let notReady: string | undefined = 'starting';
   let wake: Wake | undefined;
-  let stopped: Promise<void> | undefined;
-  const stop = () => (stopped ??= close());
-  const close = async () => {
-    ready = 'stopping';
+  const ready = () =>
+    notReady ?? (Date.now() - wake!.lastLook > STALE_LOOK_MS ? 'partitions cannot be looked at' : undefined);
+  const stop = () => {
+    notReady = 'stopping';
     abort.abort();
-    for (const end of closers.reverse()) {
-      await end().catch((error: Error) => log.warn({ err: error }, 'stopping'));
-    }
+    return closers.close();
   };
   try {
-    let ops: OpsServer | undefined;
-    if (config.metricsPort !== undefined) {
-      const isReady = () =>
-        ready ?? (Date.now() - wake!.lastLook > STALE_LOOK_MS ? 'partitions cannot be looked at' : undefined);
-      ops = await serveOps({
-        port: config.metricsPort,
-        host: config.metricsHost,
-        registry: metrics.registry,
-        ready: isReady,
-      });
-      closers.push(() => ops!.close());
-    }
-    const pools = openPools(config.databaseUrl, {
-      drainConnections: config.drainConnections,
-      onError: (error) => log.warn({ err: error }, 'connection to Postgres'),
-    });
-    closers.push(() => pools.end());
-    const prepared = await prepareDatabase(config.databaseUrl, pools.general, config.partitions);
-    if (prepared.migrations.length > 0) log.info({ migrations: prepared.migrations }, 'database migrated');
+    const ops = await openOps(config, metrics, ready);
+    if (ops) closers.add(() => ops.close());
+    const pools = await openDatabase(config, log, closers);
     const connection = await connectQueue(config.queueUrl, log);
     const queue = new PartitionQueue(connection, log, config.keyPrefix);
-    closers.push(() => queue.close());
+    closers.add(() => queue.close());
     await requireNoEviction(connection);
     const engine = await openWorkerEngine(config, pools, log);
-    closers.push(() => engine.close());
-
-    const halts = new Halts(pools.general, log, metrics);
-    const drainer = new Drainer({ partitions: engine.partitions, pool: pools.drain, halts, metrics, log });
-    const handle = handler({ engine, drainer, metrics, log, signal: abort.signal });
-    const worker = queue.worker(
-      config.concurrency,
-      async (name, partition) => {
-        const ended = await handle(name, partition);
-        if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
-      },
-      log,
-    );
-    closers.push(() => worker.close());
-    wake = new Wake({
-      partitions: engine.partitions,
-      queue,
-      drainer,
-      halts,
-      metrics,
-      log,
-      handle: async (name, partition) => void (await handle(name, partition)),
-    });
-    await halts.refresh();
-    wake.start();
-    closers.push(() => wake!.stop());
-    closers.push(repeat(REFRESH_MS, log, () => halts.refresh()));
-    closers.push(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
-    await worker.waitUntilReady();
-    ready = undefined;
+    closers.add(() => engine.close());
+    wake = await startWork({ config, log, metrics, closers, pools, queue, engine, signal: abort.signal });
+    notReady = undefined;
     log.info({ metricsPort: ops?.port, partitions: config.partitions }, 'worker ready');
     return { metricsPort: ops?.port, metrics, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+async function openOps(
+  config: WorkerConfig,
+  metrics: WorkerMetrics,
+  ready: () => string | undefined,
+): Promise<OpsServer | undefined> {
+  if (config.metricsPort === undefined) return undefined;
+  return serveOps({ port: config.metricsPort, host: config.metricsHost, registry: metrics.registry, ready });
+}
+
+async function openDatabase(config: WorkerConfig, log: Logger, closers: Closers): Promise<Pools> {
+  const pools = openPools(config.databaseUrl, {
+    drainConnections: config.drainConnections,
+    onError: (error) => log.warn({ err: error }, 'connection to Postgres'),
+  });
+  closers.add(() => pools.end());
+  const prepared = await prepareDatabase(config.databaseUrl, pools.general, config.partitions);
+  if (prepared.migrations.length > 0) log.info({ migrations: prepared.migrations }, 'database migrated');
+  return pools;
+}
+
+interface Work {
+  readonly config: WorkerConfig;
+  readonly log: Logger;
+  readonly metrics: WorkerMetrics;
+  readonly closers: Closers;
+  readonly pools: Pools;
+  readonly queue: PartitionQueue;
+  readonly engine: Engine;
+  readonly signal: AbortSignal;
+}
+
+/** Takes jobs from the queue, and looks for what belongs into it. */
+async function startWork(work: Work): Promise<Wake> {
+  const { config, log, metrics, closers, pools, queue, engine, signal } = work;
+  const halts = new Halts(pools.general, log, metrics);
+  const { partitions } = engine;
+  const drainer = new Drainer({ partitions, pool: pools.drain, halts, metrics, log });
+  const handle = handler({ engine, drainer, metrics, log, signal });
+  const worker = queue.worker(
+    config.concurrency,
+    async (name, partition) => {
+      const ended = await handle(name, partition);
+      if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
+    },
+    log,
+  );
+  closers.add(() => worker.close());
+  await halts.refresh();
+  const wake = new Wake({
+    partitions,
+    queue,
+    drainer,
+    halts,
+    metrics,
+    log,
+    handle: async (name, partition) => void (await handle(name, partition)),
+  });
+  wake.start();
+  closers.add(() => wake.stop());
+  closers.add(repeat(REFRESH_MS, log, () => halts.refresh()));
+  closers.add(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
+  await worker.waitUntilReady();
+  return wake;
 }
 
 function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Promise<Engine> {

@@ -17,9 +17,9 @@ export function register(program: Command): void {
     .option('--discard-unpersisted', 'with --replace: also events that Postgres does not have')
     .option('--timeout <seconds>', 'how long it may take until every partition is open', integerBetween(1, 86_400), 600)
     .action(async ({ data, replace, discardUnpersisted, timeout }: RebuildFlags) => {
-      const { findTarget } = await import('../../workers/verify/connect.js');
+      const { findInstallation } = await import('../installation.js');
       const { rebuild } = await import('../../workers/recovery/rebuild-command.js');
-      await rebuild(findTarget(data), {
+      await rebuild(findInstallation(data), {
         replace: replace === true,
         discardUnpersisted: discardUnpersisted === true,
         timeoutMs: timeout * 1_000,

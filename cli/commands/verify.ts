@@ -20,10 +20,11 @@ export function register(program: Command): void {
       30,
     )
     .action(async ({ data, json, wait }: VerifyFlags) => {
-      const { connect, findTarget } = await import('../../workers/verify/connect.js');
+      const { findInstallation } = await import('../installation.js');
+      const { connect } = await import('../../workers/verify/connect.js');
       const { printReport } = await import('../../workers/verify/print.js');
       const { verify } = await import('../../workers/verify/verify.js');
-      const connection = await connect(findTarget(data));
+      const connection = await connect(findInstallation(data));
       try {
         const report = await verify({
           partitions: connection.engine.partitions,

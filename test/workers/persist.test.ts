@@ -50,7 +50,7 @@ for (const [partition, seed, most] of [
     const { stock, holds } = await projections(partition);
     const byRef = [...history.items].sort((a, b) => (a.ref < b.ref ? -1 : 1));
     t.same(
-      stock.map(({ settings, ...row }) => row),
+      stock.map(({ settings: _settings, ...row }) => row),
       byRef.map(({ ref, available, reserved, sold, version, updatedAt }) => ({
         ref,
         available,

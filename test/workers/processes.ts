@@ -31,7 +31,7 @@ export async function spawnWorker(env: Record<string, string>): Promise<WorkerPr
   atEnd(() => kill());
   const port = await new Promise<number>((resolve, reject) => {
     void exited.then(() => reject(new Error(`the worker ended while starting: ${JSON.stringify(lines.at(-1))}`)));
-    createInterface({ input: child.stdout! }).on('line', (line) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
       const entry = JSON.parse(line) as Record<string, unknown>;
       lines.push(entry);
       if (entry.msg === 'worker ready') resolve(entry.metricsPort as number);

@@ -152,7 +152,7 @@ export async function until<T>(look: () => Promise<T>, timeoutMs = 20_000): Prom
   const end = Date.now() + timeoutMs;
   for (;;) {
     const found = await look();
-    if (found) return found as NonNullable<T>;
+    if (found) return found;
     if (Date.now() > end) throw new Error('what was waited for did not happen');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -31,7 +31,7 @@ function monthStart(now: number, ahead: number): Date {
 async function ensureMonth(client: pg.PoolClient, from: Date, result: RangeResult): Promise<void> {
   const name = `movements_${from.getUTCFullYear()}_${String(from.getUTCMonth() + 1).padStart(2, '0')}`;
   const to = monthStart(from.getTime(), 1);
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [name]);
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [name]);
   if (rows[0]?.there) return;
   try {
     await client.query('BEGIN');

@@ -6,9 +6,9 @@ const types: pg.CustomTypesConfig = {
     if (oid === pg.types.builtins.INT8 && format !== 'binary') return Number;
     // int8[]
     if ((oid as number) === 1016 && format !== 'binary') return parseNumbers;
-    return pg.types.getTypeParser(oid, format);
+    return pg.types.getTypeParser(oid, format) as (text: string) => unknown;
   },
-} as pg.CustomTypesConfig;
+};
 
 function parseNumbers(text: string): number[] {
   return text === '{}' ? [] : text.slice(1, -1).split(',').map(Number);
@@ -48,7 +48,7 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
     application_name: 'holdfast-drain',
     query_timeout: QUERY_MS,
     pipeline: true,
-  } as pg.PoolConfig);
+  });
   const general = new pg.Pool({ ...common, max: options.generalConnections ?? 8, application_name: 'holdfast-worker' });
   // Arrays hide their length from the planner, and generic plans are made once: look rows up by key, however small the table
   // was when the plan was made.

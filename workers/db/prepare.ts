@@ -19,7 +19,7 @@ export async function prepareDatabase(
   await pool.query('INSERT INTO positions (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING', [
     partitions,
   ]);
-  const { rows } = await pool.query('SELECT max(partition) AS highest FROM positions');
+  const { rows } = await pool.query<{ highest: number }>('SELECT max(partition) AS highest FROM positions');
   if (rows[0]!.highest >= partitions) {
     throw new Error(
       `The database knows ${rows[0]!.highest + 1} partitions, HOLDFAST_PARTITIONS says ${partitions}: the number is chosen once per installation.`,

@@ -160,7 +160,8 @@ async function* items(client: Queryable, partition: number, only?: string[]): As
   }
 }
 
-interface RecordRow {
+/** A row of `holds` or `claims` as read; `returned` and `counted` are of holds only. */
+export interface RecordRow {
   key: string;
   state: number;
   deadline: number;

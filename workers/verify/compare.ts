@@ -58,8 +58,8 @@ function settingsDifference(live: StockItem, persisted: PersistedItem): string |
 }
 
 function fieldDifferences<F extends string>(
-  live: { readonly [K in F]: unknown },
-  persisted: { readonly [K in F]: unknown },
+  live: { readonly [K in F]: string | number },
+  persisted: { readonly [K in F]: string | number },
   fields: readonly F[],
 ): string | undefined {
   const different = fields.filter((field) => live[field] !== persisted[field]);

@@ -1,6 +1,5 @@
 import { openEngine } from '../../engine/index.js';
 import type { Engine, PersistedSource } from '../../engine/types.js';
-import { runningState } from '../../stack/state.js';
 import { openPools, type Pools } from '../db/pools.js';
 
 /** Where an installation's Redis and Postgres are. */
@@ -9,24 +8,6 @@ export interface Target {
   readonly databaseUrl: string;
   readonly keyPrefix: string;
   readonly partitions: number;
-}
-
-/** HOLDFAST_REDIS_URL and HOLDFAST_DATABASE_URL where both are set, else the local stack of this data folder. Throws when there is neither. */
-export function findTarget(dataDir: string, env: NodeJS.ProcessEnv = process.env): Target {
-  const given = env.HOLDFAST_REDIS_URL && env.HOLDFAST_DATABASE_URL ? env : undefined;
-  const state = given ? undefined : runningState(dataDir);
-  if (!given && !state) {
-    throw new Error(
-      `No stack runs in ${dataDir}. Start it with ./holdfast up, name its folder with --data, or set HOLDFAST_REDIS_URL and HOLDFAST_DATABASE_URL.`,
-    );
-  }
-  const settings = given ?? state!.env;
-  return {
-    redisUrl: given?.HOLDFAST_REDIS_URL ?? state!.redis.url,
-    databaseUrl: given?.HOLDFAST_DATABASE_URL ?? state!.postgres.url,
-    keyPrefix: settings.HOLDFAST_KEY_PREFIX || 'hf',
-    partitions: Number(settings.HOLDFAST_PARTITIONS || 64),
-  };
 }
 
 export interface Connection {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { HoldRecord } from '../../engine/types.js';
 import { KIND } from '../kinds.js';
-import { toRecord } from '../recovery/source.js';
+import { type RecordRow, toRecord } from '../recovery/source.js';
 import type { Problems } from './problems.js';
 
 /** An item as Postgres has it. */
@@ -61,18 +61,19 @@ async function readRows(client: pg.PoolClient, partition: number): Promise<Persi
   );
   const record =
     'id AS key, state, deadline, fingerprint, attempt, buyer, resolved_at AS "resolvedAt", refs, quantities';
-  const holds = await client.query(
+  const holds = await client.query<RecordRow>(
     `SELECT ${record}, held_at AS "startedAt", returned, counted FROM holds WHERE partition = $1`,
     [partition],
   );
-  const claims = await client.query(`SELECT ${record}, opened_at AS "startedAt" FROM claims WHERE partition = $1`, [
-    partition,
-  ]);
+  const claims = await client.query<RecordRow>(
+    `SELECT ${record}, opened_at AS "startedAt" FROM claims WHERE partition = $1`,
+    [partition],
+  );
   return {
     ...(position.rows[0] ?? { epoch: 0, seq: 0 }),
     items: new Map(items.rows.map((row) => [row.ref, row])),
-    holds: new Map(holds.rows.map((row) => [row.key as string, toRecord(row, 'holds')])),
-    claims: new Map(claims.rows.map((row) => [row.key as string, toRecord(row, 'claims')])),
+    holds: new Map(holds.rows.map((row) => [row.key, toRecord(row, 'holds')])),
+    claims: new Map(claims.rows.map((row) => [row.key, toRecord(row, 'claims')])),
     movements: 0,
   };
 }

@@ -1,4 +1,5 @@
-import { Queue, Worker, type ConnectionOptions, type Job, type JobsOptions } from 'bullmq';
+import { once } from 'node:events';
+import { Queue, Worker, type Job, type JobsOptions } from 'bullmq';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -70,6 +71,8 @@ async function ask<T>(options: RedisOptions, question: (probe: Redis) => Promise
   }
 }
 
+const READY_MS = 30_000;
+
 /**
  * Rejects with QueueRefused unless every master keeps what it is given: one that evicts keys when memory is short would lose jobs
  * and, where the queue shares the cluster, stock.
@@ -77,6 +80,8 @@ async function ask<T>(options: RedisOptions, question: (probe: Redis) => Promise
 export async function requireNoEviction(connection: Redis | Cluster): Promise<void> {
   // Asking anything makes a cluster find its nodes first.
   if (connection instanceof Cluster) await connection.exists(`${QUEUE_PREFIX}:probe`);
+  // Before the first look at the slots a cluster's nodes are the startup nodes, and the look closes those that are replicas.
+  if (connection.status !== 'ready') await once(connection, 'ready', { signal: AbortSignal.timeout(READY_MS) });
   const masters = connection instanceof Cluster ? connection.nodes('master') : [connection];
   for (const { options } of masters) {
     const memory = await ask(options, (probe) => probe.info('memory'));
@@ -106,7 +111,7 @@ export class PartitionQueue {
     prefix: string,
   ) {
     this.queue = new Queue(`${QUEUE_NAME}-${prefix}`, {
-      connection: connection as ConnectionOptions,
+      connection: connection,
       prefix: QUEUE_PREFIX,
       defaultJobOptions: JOB,
       // Nobody listens to queue events: keep their stream short.
@@ -144,7 +149,7 @@ export class PartitionQueue {
       this.queue.name,
       (job: Job<PartitionJob, void, JobName>) => handle(job.name, job.data.partition),
       {
-        connection: connection as ConnectionOptions,
+        connection: connection,
         prefix: QUEUE_PREFIX,
         concurrency,
         // A stalled job is not run again: the sweep adds a new one long before.
