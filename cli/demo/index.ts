@@ -144,10 +144,11 @@ async function doorsOpen(sale: Sale, run: string, tokens: TokenMaker, signal?: A
 
 /** What `./holdfast verify` runs. */
 async function runVerify(env: Readonly<Record<string, string>>): Promise<VerifyReport> {
-  const { connect, findTarget } = await import('../../workers/verify/connect.js');
+  const { findInstallation } = await import('../installation.js');
+  const { connect } = await import('../../workers/verify/connect.js');
   const { printReport } = await import('../../workers/verify/print.js');
   const { verify } = await import('../../workers/verify/verify.js');
-  const connection = await connect(findTarget('', { ...env }));
+  const connection = await connect(findInstallation('', { ...env }));
   try {
     say();
     say(pc.bold('./holdfast verify'));
