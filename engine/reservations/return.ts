@@ -7,8 +7,9 @@ import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockReturn, type StockReturnResult } from '../scripts/generated/stock-return.js';
 import type { CallResult } from '../caller.js';
-import type { CallOptions, ItemRef, Outcome, Refusal, Reservation, ReturnLine } from '../types.js';
-import { locate, type Found, type Part } from './place.js';
+import type { Ack, CallOptions, ItemRef, Outcome, Refusal, Reservation, ReturnLine } from '../types.js';
+import { tellPart } from './follow.js';
+import { locate, type Found, type Part, type Place } from './place.js';
 import { stateAt } from './record.js';
 import { viewFound } from './view.js';
 
@@ -34,10 +35,7 @@ export async function returnUnits(
   // A claim that is not sold refuses before any part is touched.
   if (place.attempt > 0 && state !== 'confirmed' && state !== 'returned') return unsold(state);
   const answers = await Promise.all(
-    place.parts.map((part) => {
-      const op = { id, attempt: place.attempt, actor, lines: partTotals(part, totals) };
-      return change(context, stockReturn, part.partition, op, { ack, timeoutMs: deadline.left(), id });
-    }),
+    place.parts.map((part) => returnPart(context, id, place, part, totals, { ack, actor, deadline })),
   );
   const refused = answers.find(({ result }) => result.status !== 'ok' && result.status !== 'exists');
   if (refused) return refusal(refused.result.status);
@@ -48,6 +46,29 @@ export async function returnUnits(
   const after = await locate(context, id, deadline.left());
   const reservation = await viewFound(context, id, after ?? found, deadline.left());
   return done(status, reservation, narrowest(answers.map((answer) => answer.ack)));
+}
+
+interface Asked {
+  readonly ack: Ack;
+  readonly actor: string;
+  readonly deadline: Deadline;
+}
+
+async function returnPart(
+  context: Context,
+  id: string,
+  { attempt }: Place,
+  part: Part,
+  totals: Totals,
+  { ack, actor, deadline }: Asked,
+): Promise<CallResult<StockReturnResult>> {
+  const op = { id, attempt, actor, lines: partTotals(part, totals) };
+  const call = () => change(context, stockReturn, part.partition, op, { ack, timeoutMs: deadline.left(), id });
+  const answer = await call();
+  if (attempt === 0 || answer.result.status !== 'reservation_held') return answer;
+  // The claim is sold and whoever decided so died before this part was told.
+  await tellPart(context, id, attempt, part, 'confirm', { ack: 'executed', timeoutMs: deadline.left(), actor });
+  return call();
 }
 
 function isReturned({ result }: CallResult<StockReturnResult>): boolean {
