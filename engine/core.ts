@@ -20,8 +20,8 @@ export interface Core {
   readonly partitions: PartitionsFacade;
   readonly ack: Ack;
   readonly timeoutMs: number;
-  ready(timeoutMs?: number): Promise<void>;
-  close(): Promise<void>;
+  readonly ready: (timeoutMs?: number) => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;

@@ -28,6 +28,7 @@ import {
   REPLICATED,
 } from './batch.js';
 import { Encoder, waitCommand } from './encode.js';
+import { Loader, malformed } from './loader.js';
 import { Flight, type FlightEvents } from './flight.js';
 import { type OutcomeHost, Outcomes, unknownOutcome, unsettled } from './outcomes.js';
 import type { Tuning } from './tuning.js';
@@ -57,7 +58,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   private readonly waiting: Waiting;
   private readonly outcomes: Outcomes;
   private readonly limits: BatchLimits;
-  private readonly encoder: Encoder;
+  private readonly loader: Loader;
   /** Batches with calls that are not over. */
   private readonly active = new Set<Batch>();
   private readonly flights = new Set<Flight>();
@@ -71,7 +72,8 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     this.waiting = new Waiting(keys.partitions.count, tuning, (station) => this.schedule(station));
     this.outcomes = new Outcomes(this.waiting, this);
     this.limits = { ops: tuning.opsPerCall, items: tuning.itemsPerCall, mentions: tuning.mentionsPerCall };
-    this.encoder = new Encoder(keys, scripts);
+    const encoder = new Encoder(keys, scripts);
+    this.loader = new Loader(this.waiting, encoder, tuning.opsPerPipeline, this.outcomes, this);
   }
 
   call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>> {
@@ -189,7 +191,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     const deadline = performance.now() + (options?.timeoutMs ?? this.settings.timeoutMs);
     const repeatable = script.readonly || options?.repeatable !== false;
     return new Promise<CallResult<R>>((resolve, reject) => {
-      const pending = new Pending(op, deadline, ack, repeatable, options?.id, resolve as never, reject);
+      const pending = new Pending(op, deadline, ack, repeatable, options?.id, resolve, reject);
       try {
         this.enqueue(script, partition, pending, once, false);
       } catch (cause) {
@@ -243,7 +245,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     const { link } = station;
     const lanes = reads ? link.readLanes : link.writeLanes;
     for (let lane = link.freeLane(lanes); lane && queue.peek(); lane = link.freeLane(lanes)) {
-      const load = this.load(station, queue);
+      const load = this.loader.load(station, queue);
       if (load.batches.length === 0) continue;
       const replicas = reads || load.ack < REPLICATED ? 0 : link.master.replicas;
       if (replicas > 0) {
@@ -253,58 +255,6 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
       const flight = new Flight(link, lane, load.batches, replicas, performance.now(), this);
       if (lane.send(load.payload, flight.commands, flight)) this.flights.add(flight);
       else for (const batch of load.batches) this.waiting.queue(batch);
-    }
-  }
-
-  /** Takes batches from the front of the queue, up to one pipeline. */
-  private load(
-    station: Station,
-    queue: BatchQueue,
-  ): { batches: Batch[]; payload: string; ack: number; lastDeadline: number } {
-    const load = { batches: [] as Batch[], payload: '', ack: EXECUTED, lastDeadline: 0 };
-    let ops = 0;
-    while (ops < this.settings.tuning.opsPerPipeline) {
-      const batch = queue.shift();
-      if (!batch) break;
-      const lot = this.waiting.lots[batch.partition]!;
-      if (lot.open.get(batch.script) === batch) lot.open.delete(batch.script);
-      if (lot.closed || lot.link !== station.link) {
-        this.waiting.queue(batch);
-        continue;
-      }
-      const command = this.encode(batch);
-      if (command === undefined) continue;
-      batch.countAt(undefined);
-      batch.place = 'flying';
-      load.payload += command;
-      load.batches.push(batch);
-      if (batch.ack > load.ack) load.ack = batch.ack;
-      if (batch.lastDeadline > load.lastDeadline) load.lastDeadline = batch.lastDeadline;
-      ops += batch.once ? batch.once.ops.length + 1 : batch.pendings.length;
-    }
-    return load;
-  }
-
-  /** The command of a batch; undefined when it is not to be sent as it is. */
-  private encode(batch: Batch): string | undefined {
-    if (batch.live < batch.pendings.length || batch.nextDeadline <= performance.now()) {
-      this.outcomes.expire(batch, performance.now());
-      // Whoever was told that nothing was executed must not be sent: the others travel in a batch of their own.
-      if (batch.live < batch.pendings.length) {
-        this.resend(batch, unsettled(batch), false);
-        return undefined;
-      }
-    }
-    try {
-      return this.encoder.evalsha(batch);
-    } catch (error) {
-      const [first] = batch.pendings;
-      if (batch.pendings.length > 1) this.resend(batch, unsettled(batch), true);
-      else {
-        batch.reject(first!, malformed(batch.partition, first!.id, error));
-        this.gone(batch);
-      }
-      return undefined;
     }
   }
 
@@ -371,12 +321,4 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     },
     trouble: (): void => this.events.stale(),
   };
-}
-
-function malformed(partition: number, id: string | undefined, cause: unknown): InvalidArgument {
-  return new InvalidArgument('the call cannot be encoded: an argument is missing or of the wrong type', {
-    partition,
-    id,
-    cause,
-  });
 }

@@ -13,7 +13,7 @@ import { locateError, REPLY_HEADER, type ReplyValue } from '../scripts/script.js
 import { type Batch, DURABLE, EXECUTED, type Pending } from './batch.js';
 import type { Flight } from './flight.js';
 import { verdictOf } from './replies.js';
-import type { Lot, Waiting } from './waiting.js';
+import type { Waiting } from './waiting.js';
 
 const FENCED = statuses.fenced.number;
 const EXISTS = statuses.exists.number;

@@ -3,7 +3,7 @@ import type { Batcher } from '../batch/batcher.js';
 import { EngineClosed, InvalidArgument, ShardUnavailable } from '../errors.js';
 import type { Keys } from '../keys.js';
 import { parsePosition } from '../redis/durable.js';
-import type { Connection, Reply } from '../redis/connection.js';
+import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import { textOf } from '../redis/nodes.js';
 import { partitionPersisted } from '../scripts/generated/partition-persisted.js';
@@ -72,7 +72,7 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
         open: owner === id && !this.batcher.isHeld(partition),
         persisted: parsePosition(persisted!) ?? { epoch: 0, seq: 0 },
         logLength: Number(length),
-        nextDue: Array.isArray(due) && due.length > 1 ? Number(textOf(due[1] as Reply)) : undefined,
+        nextDue: Array.isArray(due) && due.length > 1 ? Number(textOf(due[1])) : undefined,
       });
     }
     return found;

@@ -66,8 +66,12 @@ export class Recovery {
       clearTimeout(watch.timer);
       this.watches.delete(link);
     }
-    for (const [partition, link] of this.opened)
-      if (this.batcher.linkOf(partition) !== link) this.opened.delete(partition);
+    for (const [partition, link] of this.opened) {
+      if (this.batcher.linkOf(partition) === link) continue;
+      // Back on a node that had it before, it may look open to the scripts and yet have lost its tail: looked at first.
+      this.opened.delete(partition);
+      this.batcher.hold(partition);
+    }
     for (const link of links) {
       const moved = link.master.partitions.some((partition) => !this.opened.has(partition));
       if (!this.watches.has(link)) {

@@ -4,7 +4,7 @@ import type { StockReserveResult } from '../../engine/scripts/generated/stock-re
 import { stockReserve } from '../../engine/scripts/generated/stock-reserve.js';
 import { ScriptSet } from '../../engine/scripts/loading.js';
 import type { RedisCluster, RedisNode } from '../../stack/redis-cluster.js';
-import { withAdmin } from '../../stack/redis-form.js';
+import { parseNodes, withAdmin } from '../../stack/redis-form.js';
 import { startCluster } from '../harness/index.js';
 import { availableOf, itemIn, reserve, stockUp, testCore, type TestCore, until } from '../support/core.js';
 import { startProxy } from '../support/proxy.js';
@@ -133,6 +133,46 @@ t.test('a master dies: its replica is opened under a new epoch, no replicated an
   t.ok(traffic.acknowledged.size > 600);
 });
 
+t.test('a master hangs and comes back as a replica: calls in flight are repeated, none counts twice', async (t) => {
+  const { cluster, core, items } = await setUp();
+  const traffic = startTraffic(core, items);
+  await some(traffic, 300);
+  const victim = masterOf(core, cluster, 30);
+  victim.kill('SIGSTOP');
+  await until('the replica took over', async () => {
+    const status = (await core.partitions.status()).find(({ partition }) => partition === 30);
+    return status?.open && status.epoch === 2;
+  });
+  const seen = traffic.acknowledged.size;
+  await some(traffic, seen + 300);
+  victim.kill('SIGCONT');
+  await cluster.healthy();
+  const back = traffic.acknowledged.size;
+  await some(traffic, back + 300);
+  await traffic.stop();
+  await expectAllThere(t, core, items, traffic);
+});
+
+t.test('a replica hangs: answers say that they are only executed, until it is back', async (t) => {
+  const { cluster, core, items } = await setUp({ masters: 1, conf: { 'cluster-node-timeout': '60000' } });
+  const replica = cluster.nodes.find(({ role }) => role === 'replica')!;
+  const [item] = items as [string];
+  t.match(await reserve(core, item, 'before'), { ack: 'replicated', result: { status: 'ok' } });
+  replica.kill('SIGSTOP');
+  const waiting = reserve(core, item, 'during', 1, { timeoutMs: 300 });
+  t.match(await reserve(core, item, 'narrow', 1, { ack: 'executed' }), { ack: 'executed', result: { status: 'ok' } });
+  t.match(await waiting, { ack: 'executed', result: { status: 'ok' } });
+  // A repetition that finds it done wrote nothing; it must not pass for replicated either.
+  t.match(await reserve(core, item, 'during', 1, { timeoutMs: 300 }), {
+    ack: 'executed',
+    result: { status: 'exists' },
+  });
+  replica.kill('SIGCONT');
+  let n = 0;
+  await until('replicated again', async () => (await reserve(core, item, `after-${n++}`)).ack === 'replicated');
+  t.equal(await availableOf(core, item), UNITS - 3 - n);
+});
+
 t.test('a master restarts in place: it is opened under a new epoch before it sells', async (t) => {
   const { cluster, core, items } = await setUp({ replicasPerMaster: 0, conf: { appendfsync: 'always' } });
   const traffic = startTraffic(core, items);
@@ -206,6 +246,34 @@ t.test('no scripts are loaded while a node cannot be fenced', async (t) => {
   t.strictSame(await withAdmin(node!.port, (client) => client.script('EXISTS', sha1)), [0]);
 });
 
+t.test('a failover there and back that nobody saw is a new life, although the scripts are still loaded', async (t) => {
+  const { cluster, core, items } = await setUp();
+  const { partitions } = core.caller.linkOf(30)!.master;
+  const first = masterOf(core, cluster, 30);
+  await core.close();
+  const follower = await until('its replica is known', () =>
+    withAdmin(first.port, async (client) => {
+      const view = parseNodes((await client.cluster('NODES')) as string);
+      return cluster.nodes.find(({ port }) => view.some((node) => node.port === port && node.masterId === first.id));
+    }),
+  );
+  for (const node of [follower, first]) {
+    await withAdmin(node.port, (client) => client.cluster('FAILOVER'));
+    await until('it is the master', async () => {
+      await cluster.refresh();
+      return node.role === 'master';
+    });
+    await cluster.healthy();
+  }
+  const sha1 = new ScriptSet('f').sha1(stockReserve);
+  t.strictSame(await withAdmin(first.port, (client) => client.script('EXISTS', sha1)), [1]);
+  const again = await testCore({ redis: cluster.url, prefix: 'f' });
+  t.match(await reserve(again, items[1]!, 'after'), { result: { status: 'ok' }, epoch: 2 });
+  await again.ready();
+  for (const { partition, epoch } of await again.partitions.status())
+    t.equal(epoch, partitions.includes(partition) ? 2 : 1, `epoch of partition ${partition}`);
+});
+
 t.test('a slot moves while it is used: calls wait, its partition is opened at its new place', async (t) => {
   const { core, items } = await setUp({ replicasPerMaster: 0 });
   const traffic = startTraffic(core, items);
@@ -219,15 +287,15 @@ t.test('a slot moves while it is used: calls wait, its partition is opened at it
       await target.cluster('SETSLOT', slot, 'IMPORTING', from.id);
       await source.cluster('SETSLOT', slot, 'MIGRATING', to.id);
       // One by one and slowly, so that calls meet every state in between.
-      for (const key of (await source.cluster('GETKEYSINSLOT', slot, 1000)) as unknown as string[]) {
+      for (const key of await source.cluster('GETKEYSINSLOT', slot, 1000)) {
         await source.call('MIGRATE', '127.0.0.1', to.endpoint.port, key, 0, 5000);
         await new Promise((resolve) => setTimeout(resolve, 30));
       }
-      let left = (await source.cluster('COUNTKEYSINSLOT', slot)) as unknown as number;
+      let left = await source.cluster('COUNTKEYSINSLOT', slot);
       while (left > 0) {
-        for (const key of (await source.cluster('GETKEYSINSLOT', slot, 1000)) as unknown as string[])
+        for (const key of await source.cluster('GETKEYSINSLOT', slot, 1000))
           await source.call('MIGRATE', '127.0.0.1', to.endpoint.port, key, 0, 5000);
-        left = (await source.cluster('COUNTKEYSINSLOT', slot)) as unknown as number;
+        left = await source.cluster('COUNTKEYSINSLOT', slot);
       }
       await target.cluster('SETSLOT', slot, 'NODE', to.id);
       await source.cluster('SETSLOT', slot, 'NODE', to.id);

@@ -26,7 +26,7 @@ async function onMaster<T>(core: TestCore, partition: number, work: Parameters<t
 async function wipe(core: TestCore, partition: number): Promise<void> {
   await onMaster(core, partition, async (client) => {
     const slot = core.keys.partitions.slots[partition]!;
-    for (const key of (await client.cluster('GETKEYSINSLOT', slot, 1000)) as unknown as string[])
+    for (const key of await client.cluster('GETKEYSINSLOT', slot, 1000))
       if (key.startsWith(`${core.keys.prefix}:`)) await client.del(key);
   });
 }

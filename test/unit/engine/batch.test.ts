@@ -14,7 +14,7 @@ const scripts = new ScriptSet('hf');
 
 function reserveOf(id: string, ...items: string[]): StockReserveOp {
   const lines = items.map((item) => ({ item, quantity: 2 }));
-  return { id, fingerprint: 12, attempt: 0, buyer: '', hold: 0, room: '', actor: 'näu', lines } as StockReserveOp;
+  return { id, fingerprint: 12, attempt: 0, buyer: '', hold: 0, room: '', actor: 'näu', lines };
 }
 
 function pendingOf(op: unknown, deadline = 100): Pending {
