@@ -36,6 +36,7 @@ export async function change<Op, R extends { readonly status: string }>(
 ): Promise<CallResult<R>> {
   const answer = await context.caller.call(script, partition, op, options);
   if (answer.result.status !== 'exists' || options.ack === 'executed') return answer;
-  const touched = await context.caller.call(stockTouch, partition, { id: options.id }, options);
-  return { ...answer, ack: touched.ack };
+  // The id only says for whom; what the call is about need not be one (configure: an item).
+  const touched = await context.caller.call(stockTouch, partition, { id: '-' }, options);
+  return touched.result.status === 'ok' ? { ...answer, ack: touched.ack } : answer;
 }
