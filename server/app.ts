@@ -79,7 +79,7 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   for (const route of routes) service.mount(app, route);
   mountFallbacks(app, service, routes);
   const socket = await listen(app, config.host, config.port);
-  const port = uWS.us_socket_local_port(socket as never);
+  const port = uWS.us_socket_local_port(socket);
 
   const stop = async (): Promise<void> => {
     health.drain();

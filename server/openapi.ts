@@ -233,7 +233,8 @@ function publish(schema: TSchema, schemas: Json): unknown {
 }
 
 function plain(value: unknown, schemas: Json): unknown {
-  if (Array.isArray(value)) return value.map((entry) => (isSchema(entry) ? publish(entry as TSchema, schemas) : entry));
+  if (Array.isArray(value))
+    return value.map((entry: unknown) => (isSchema(entry) ? publish(entry as TSchema, schemas) : entry));
   const copy: Json = {};
   for (const [key, entry] of Object.entries(value as Json)) {
     if (key === 'expects') continue;

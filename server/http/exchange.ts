@@ -70,7 +70,7 @@ export class Exchange {
     this.head = req.getMethod() === 'head';
     this.url = req.getUrl();
     // Undefined where there is no question mark, whatever the type says.
-    this.query = (req.getQuery() as string | undefined) ?? '';
+    this.query = req.getQuery() ?? '';
     for (let index = 0; index < route.params.length; index += 1) this.params.push(req.getParameter(index));
     this.authorization = req.getHeader('authorization');
     this.wantsMessagePack = req.getHeader('accept').includes('msgpack');

@@ -3,7 +3,7 @@ import type { Ack, CallOptions, Outcome, Reservation } from '../../engine/types.
 import type { Exchange } from '../http/exchange.js';
 import { refused } from '../http/failures.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
-import { route, type Answer, type Route } from '../http/route.js';
+import { route, type Route } from '../http/route.js';
 import type { TSchema } from '@sinclair/typebox';
 import {
   AckBody,

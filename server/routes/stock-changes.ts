@@ -1,5 +1,5 @@
 /** Changing stock: settings, restock, adjust, deduct. (S4, S6, S8) */
-import type { Ack, ItemRef, Outcome, StockItem, StockLevel, StockSettings } from '../../engine/types.js';
+import type { Ack, ItemRef, Outcome, StockApi, StockItem, StockLevel, StockSettings } from '../../engine/types.js';
 import { limits } from '../../engine/scripts/generated/limits.js';
 import type { Exchange } from '../http/exchange.js';
 import { refused } from '../http/failures.js';
@@ -25,8 +25,13 @@ const NOT_YET_DURABLE = {
   schema: StockChangeOut,
 };
 
-export function stockChangeRoutes({ engine }: Services): Route[] {
-  const { stock } = engine;
+const item = (x: Exchange): ItemRef => ({ location: x.param(0), sku: x.param(1) });
+
+export function stockChangeRoutes({ engine: { stock } }: Services): Route[] {
+  return [configureRoute(stock), restockRoute(stock), adjustRoute(stock), deductRoute(stock)];
+}
+
+function configureRoute(stock: StockApi): Route {
   // The change is made: an answer that only lacks the settings must not be one that says it was not.
   const settingsOf = async (ref: ItemRef): Promise<StockItem['settings'] | undefined> => {
     try {
@@ -35,100 +40,106 @@ export function stockChangeRoutes({ engine }: Services): Route[] {
       return undefined;
     }
   };
-  const item = (x: Exchange): ItemRef => ({ location: x.param(0), sku: x.param(1) });
-  return [
-    route({
-      method: 'put',
-      path: '/v1/stock/{location}/{sku}',
-      operationId: 'configureStock',
-      tag: 'Stock',
-      summary: 'Create an item or change its settings.',
-      description: 'Settings that are left out stay as they are; `null` removes one.',
-      access: ['admin'],
-      body: ConfigureBody,
-      bodyOptional: true,
-      answers: {
-        200: { description: 'The item with its settings.', schema: StockItemOut },
-        201: { description: 'The item is new.', schema: StockItemOut },
-        202: { description: 'Done, but not durable in time; repeat to wait for it.', schema: StockItemOut },
-      },
-      problems: CHANGE_PROBLEMS,
-      handle: async (x, { body: { ack, ...settings } }) => {
-        const options = callOptions(x, ack);
-        const outcome = await stock.configure(item(x), toSettings(settings), options);
-        if (!('value' in outcome)) throw refused(outcome);
-        const body = itemBody(outcome.value, await settingsOf(item(x)), outcome.ack);
-        return changed(outcome.value.created ? 201 : 200, body, options.ack);
-      },
-    }),
-    route({
-      method: 'post',
-      path: '/v1/stock/{location}/{sku}/restock',
-      operationId: 'restock',
-      tag: 'Stock',
-      summary: 'Units come in.',
-      access: ['admin'],
-      body: RestockBody,
-      idempotent: true,
-      idField: 'movementId',
-      answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
-      problems: ['sku_not_found', 'id_conflict', 'stock_limit', ...CHANGE_PROBLEMS],
-      handle: async (x, { body: { quantity, reason, movementId = x.changeId, ack } }) => {
-        const options = callOptions(x, ack);
-        const request = { quantity, reason: checkText('reason', reason), movementId };
-        return levelAnswer(await stock.restock(item(x), request, options), options.ack);
-      },
-    }),
-    route({
-      method: 'post',
-      path: '/v1/stock/{location}/{sku}/adjust',
-      operationId: 'adjust',
-      tag: 'Stock',
-      summary: 'Correct the count, by a difference or to a physical count.',
-      description: 'Neither may leave fewer units than are reserved.',
-      access: ['admin'],
-      body: AdjustBody,
-      idempotent: true,
-      idField: 'movementId',
-      answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
-      problems: ['sku_not_found', 'id_conflict', 'insufficient_stock', 'stock_limit', ...CHANGE_PROBLEMS],
-      handle: async (x, { body: { by, countedTo, reason, movementId = x.changeId, ack } }) => {
-        if ((by === undefined) === (countedTo === undefined))
-          throw invalidField('by', 'exactly one of by and countedTo is needed');
-        if (by === 0) throw invalidField('by', 'must not be 0');
-        const options = callOptions(x, ack);
-        const request = { by, countedTo, reason: checkText('reason', reason) ?? '', movementId };
-        return levelAnswer(await stock.adjust(item(x), request, options), options.ack);
-      },
-    }),
-    route({
-      method: 'post',
-      path: '/v1/stock/{location}/{sku}/deduct',
-      operationId: 'deduct',
-      tag: 'Stock',
-      summary: 'Sell in one step, without a hold.',
-      access: ['buyer', 'service', 'admin'],
-      body: DeductBody,
-      idempotent: true,
-      idField: 'orderId',
-      answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
-      problems: [
-        'forbidden',
-        'sku_not_found',
-        'id_conflict',
-        'admission_required',
-        'not_on_sale',
-        'buyer_limit',
-        'insufficient_stock',
-        ...CHANGE_PROBLEMS,
-      ],
-      handle: async (x, { body: { quantity, orderId, buyerId, ack } }) => {
-        const options = callOptions(x, ack);
-        const request = { quantity, orderId, buyerId: buyerOf(x, buyerId) };
-        return levelAnswer(await stock.deduct(item(x), request, options), options.ack);
-      },
-    }),
-  ];
+  return route({
+    method: 'put',
+    path: '/v1/stock/{location}/{sku}',
+    operationId: 'configureStock',
+    tag: 'Stock',
+    summary: 'Create an item or change its settings.',
+    description: 'Settings that are left out stay as they are; `null` removes one.',
+    access: ['admin'],
+    body: ConfigureBody,
+    bodyOptional: true,
+    answers: {
+      200: { description: 'The item with its settings.', schema: StockItemOut },
+      201: { description: 'The item is new.', schema: StockItemOut },
+      202: { description: 'Done, but not durable in time; repeat to wait for it.', schema: StockItemOut },
+    },
+    problems: CHANGE_PROBLEMS,
+    handle: async (x, { body: { ack, ...settings } }) => {
+      const options = callOptions(x, ack);
+      const outcome = await stock.configure(item(x), toSettings(settings), options);
+      if (!('value' in outcome)) throw refused(outcome);
+      const body = itemBody(outcome.value, await settingsOf(item(x)), outcome.ack);
+      return changed(outcome.value.created ? 201 : 200, body, options.ack);
+    },
+  });
+}
+
+function restockRoute(stock: StockApi): Route {
+  return route({
+    method: 'post',
+    path: '/v1/stock/{location}/{sku}/restock',
+    operationId: 'restock',
+    tag: 'Stock',
+    summary: 'Units come in.',
+    access: ['admin'],
+    body: RestockBody,
+    idempotent: true,
+    idField: 'movementId',
+    answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
+    problems: ['sku_not_found', 'id_conflict', 'stock_limit', ...CHANGE_PROBLEMS],
+    handle: async (x, { body: { quantity, reason, movementId = x.changeId, ack } }) => {
+      const options = callOptions(x, ack);
+      const request = { quantity, reason: checkText('reason', reason), movementId };
+      return levelAnswer(await stock.restock(item(x), request, options), options.ack);
+    },
+  });
+}
+
+function adjustRoute(stock: StockApi): Route {
+  return route({
+    method: 'post',
+    path: '/v1/stock/{location}/{sku}/adjust',
+    operationId: 'adjust',
+    tag: 'Stock',
+    summary: 'Correct the count, by a difference or to a physical count.',
+    description: 'Neither may leave fewer units than are reserved.',
+    access: ['admin'],
+    body: AdjustBody,
+    idempotent: true,
+    idField: 'movementId',
+    answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
+    problems: ['sku_not_found', 'id_conflict', 'insufficient_stock', 'stock_limit', ...CHANGE_PROBLEMS],
+    handle: async (x, { body: { by, countedTo, reason, movementId = x.changeId, ack } }) => {
+      if ((by === undefined) === (countedTo === undefined))
+        throw invalidField('by', 'exactly one of by and countedTo is needed');
+      if (by === 0) throw invalidField('by', 'must not be 0');
+      const options = callOptions(x, ack);
+      const request = { by, countedTo, reason: checkText('reason', reason) ?? '', movementId };
+      return levelAnswer(await stock.adjust(item(x), request, options), options.ack);
+    },
+  });
+}
+
+function deductRoute(stock: StockApi): Route {
+  return route({
+    method: 'post',
+    path: '/v1/stock/{location}/{sku}/deduct',
+    operationId: 'deduct',
+    tag: 'Stock',
+    summary: 'Sell in one step, without a hold.',
+    access: ['buyer', 'service', 'admin'],
+    body: DeductBody,
+    idempotent: true,
+    idField: 'orderId',
+    answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
+    problems: [
+      'forbidden',
+      'sku_not_found',
+      'id_conflict',
+      'admission_required',
+      'not_on_sale',
+      'buyer_limit',
+      'insufficient_stock',
+      ...CHANGE_PROBLEMS,
+    ],
+    handle: async (x, { body: { quantity, orderId, buyerId, ack } }) => {
+      const options = callOptions(x, ack);
+      const request = { quantity, orderId, buyerId: buyerOf(x, buyerId) };
+      return levelAnswer(await stock.deduct(item(x), request, options), options.ack);
+    },
+  });
 }
 
 function levelAnswer(outcome: Outcome<StockLevel>, wanted: Ack | undefined): Answer {

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, SignJWT, UnsecuredJWT, type JWTHeaderParameters } from 'jose';
+import { exportJWK, SignJWT, UnsecuredJWT } from 'jose';
 import t from 'tap';
 import { Authenticator } from '../../../server/auth/authenticate.js';
 import type { Caller } from '../../../server/auth/caller.js';
@@ -16,7 +16,7 @@ const good = { role: 'buyer', sub: 'b-1', iss: 'holdfast', aud: 'holdfast', exp:
 
 type Claims = Record<string, unknown>;
 const sign = (claims: Claims, header: Claims = {}, key: Uint8Array | KeyObject = secretKey): Promise<string> =>
-  new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...header } as JWTHeaderParameters).sign(key);
+  new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...header }).sign(key);
 
 const options = { secret: SECRET, jwksUrl: undefined, issuer: 'holdfast', audience: 'holdfast' };
 const verify = createVerifier(options);
