@@ -98,6 +98,18 @@ table({
     },
     {
       status: 'ok',
+      name: 'a part of a claim with a short hold is due after that',
+      given: one(),
+      ops: [op({ attempt: 9, hold: 2 })],
+      answers: (now) => [{ status: 'ok', deadline: now + 2_000, hold: 2, state: HELD }],
+      after: (world, now) => {
+        change(world, A, now, { a: 8, r: 2 });
+        place(world, 'r1', now + 2_000, { attempt: 9, lines: [[A, 2, 0, 0]] });
+      },
+      events: (now) => [heldEvent(A, 2, [8, 2, 0, 2], now + 2_000, { attempt: 9 })],
+    },
+    {
+      status: 'ok',
       name: 'the log does not repeat a buyer who acts',
       given: one(),
       ops: [op({ actor: 'bo' })],

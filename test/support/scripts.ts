@@ -190,7 +190,8 @@ export class ScriptPartition {
     for (const [error] of (await to.exec())!) if (error) throw error;
   }
 
-  async world(): Promise<World> {
+  /** Everything but the log. `besides` are keys of the test's own. */
+  async world(besides: readonly string[] = []): Promise<World> {
     const { client } = this.node;
     const world: World = { meta: {}, stock: {}, buyers: {}, holds: {}, claims: {}, ids: {}, due: {} };
     const meta = await client.hgetall(this.key('meta'));
@@ -204,7 +205,7 @@ export class ScriptPartition {
         world[kind][id] = unpack(record) as Cell[];
     const due = await client.zrange(this.key('due'), '0', '-1', 'WITHSCORES');
     for (let i = 0; i < due.length; i += 2) world.due[due[i]!] = Number(due[i + 1]);
-    const fixed = new Set<string>(FIXED_KINDS.map((kind) => this.key(kind)));
+    const fixed = new Set<string>([...FIXED_KINDS.map((kind) => this.key(kind)), ...besides]);
     for (const key of await this.keysThere()) await this.readItem(key, fixed, world);
     return world;
   }

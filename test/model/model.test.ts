@@ -1,0 +1,29 @@
+import t from 'tap';
+import { statuses } from '../../engine/scripts/generated/statuses.js';
+import { scripts } from '../../engine/scripts/generated/index.js';
+import { ScriptCluster } from '../support/scripts.js';
+import { SCRIPT_NAMES, type ScriptName } from './oracle.js';
+import { run } from './runner.js';
+
+/** The binding numbers the items itself: no call of it can name one that is not declared. */
+const IMPOSSIBLE = new Set(['stock/check invalid_argument']);
+
+const OPERATIONS = 110_000;
+const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000_007);
+
+void t.test('every reply, the final state and the whole log agree with the oracle', { timeout: 180_000 }, async (t) => {
+  t.comment(`HOLDFAST_SEED=${seed}`);
+  const covered = scripts.map(({ name }) => name).filter((name) => /^(stock|claims)\//.test(name));
+  t.strictSame([...SCRIPT_NAMES].sort(), covered.sort(), 'the oracle has a rule for every script');
+  const cluster = await ScriptCluster.open();
+  const result = await run(cluster, { seed, operations: OPERATIONS, partitions: 6, clients: 18, seconds: 16 });
+  t.ok(result.operations >= OPERATIONS, `${result.operations} operations in ${result.calls} calls`);
+  t.ok(result.inFlight > 1, `up to ${result.inFlight} calls in flight on one partition`);
+  const missed = scripts
+    .filter(({ name }) => SCRIPT_NAMES.includes(name as ScriptName))
+    .flatMap(({ name, statuses: all }) => all.map((status) => `${name} ${status}`))
+    .filter((what) => !IMPOSSIBLE.has(what))
+    .filter((what) => !result.seen.has(what) && !what.endsWith(` ${statuses.fenced.name}`));
+  t.strictSame(missed, [], 'every status of every script was met');
+  for (const [what, count] of [...result.seen].sort()) t.comment(`${what}: ${count}`);
+});
