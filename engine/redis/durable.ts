@@ -43,6 +43,7 @@ export class DurableWaits {
   private readonly subscriptions = new Map<Link, Subscription>();
   private readonly partitionOf = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
+  private lastPoll = 0;
   private closed = false;
 
   constructor(
@@ -90,8 +91,6 @@ export class DurableWaits {
     else this.waiters.delete(partition);
   }
 
-  private lastPoll = 0;
-
   private tick(): void {
     const now = performance.now();
     for (const [partition, waiters] of this.waiters) {
@@ -113,6 +112,8 @@ export class DurableWaits {
   /** Reads the positions of partitions that are waited for, and sees to it that they are subscribed where they now are. */
   private async poll(): Promise<void> {
     this.lastPoll = performance.now();
+    const used = new Set([...this.wanted].map((partition) => this.linkOf(partition)));
+    for (const link of [...this.subscriptions.keys()]) if (!used.has(link)) this.drop(link);
     const byLink = new Map<Link, number[]>();
     for (const partition of this.waiters.keys()) {
       this.subscribe(partition);

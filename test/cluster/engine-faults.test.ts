@@ -102,7 +102,7 @@ t.test('SCRIPT FLUSH: the scripts are loaded again, nothing else happens', async
   t.strictSame(await epochs(core), before, 'no epoch was raised');
 });
 
-t.test('two engines that open one fresh cluster at once open every partition once', async (t) => {
+t.test('four engines that open one fresh cluster at once open every partition once', async (t) => {
   const cluster = await startCluster({ replicasPerMaster: 0 });
   const cores = await Promise.all(Array.from({ length: 4 }, () => testCore({ redis: cluster.url, prefix: 'race' })));
   await Promise.all(cores.map((core) => core.ready()));
@@ -313,3 +313,24 @@ t.test('a slot moves while it is used: calls wait, its partition is opened at it
   t.equal(status.find((one) => one.partition === partition)!.epoch, 2);
   t.equal(status.filter(({ epoch }) => epoch === 1).length, 63);
 });
+
+t.test('durable answers go on after a failover, from the new node', async (t) => {
+  const { cluster, core, items } = await setUp();
+  const item = items[1]!;
+  const durable = async (id: string, epoch: number) => {
+    const answer = reserve(core, item, id, 1, { ack: 'durable', ...PATIENT });
+    const persisted = until('it is persisted', async () => {
+      const status = (await core.partitions.status()).find(({ partition }) => partition === 30);
+      if (status?.epoch !== epoch || !status.open) return false;
+      await core.partitions.markPersisted(30, { epoch, seq: status.seq });
+      return Promise.race([answer, pause(50)]);
+    });
+    await persisted;
+    return answer;
+  };
+  t.match(await durable('before', 1), { ack: 'durable', epoch: 1 });
+  masterOf(core, cluster, 30).kill('SIGKILL');
+  t.match(await durable('after', 2), { ack: 'durable', epoch: 2 });
+});
+
+const pause = (ms: number) => new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), ms));
