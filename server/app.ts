@@ -13,6 +13,7 @@ import { Health } from './health.js';
 import { BodyReader } from './http/body.js';
 import { mountFallbacks } from './http/fallbacks.js';
 import type { Route } from './http/route.js';
+import { QuietLog } from './http/quiet-log.js';
 import { Service } from './http/serve.js';
 import { Idempotency } from './idempotency/idempotency.js';
 import { IdempotencyStore } from './idempotency/store.js';
@@ -53,12 +54,13 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
 
 /** Everything above the engine, which is closed with the server. */
 export async function serveEngine(engine: Engine, config: ServerConfig, log: Logger): Promise<RunningServer> {
-  const quiet = quietly(log);
+  const quiet = new QuietLog(log);
+  const tell = (message: string) => (error: Error) => quiet.warn(message, { err: error.message }, message);
   const database =
     config.databaseUrl === undefined
       ? undefined
-      : new Database(config.databaseUrl, new Partitions(config.partitions), quiet('the database cannot be reached'));
-  const store = new IdempotencyStore(config.redisUrl, config.keyPrefix, quiet('the idempotency store has trouble'));
+      : new Database(config.databaseUrl, new Partitions(config.partitions), tell('the database cannot be reached'));
+  const store = new IdempotencyStore(config.redisUrl, config.keyPrefix, tell('the idempotency store has trouble'));
   const idempotency = new Idempotency(store, log);
   const auth = new Authenticator(
     createVerifier({
@@ -91,6 +93,8 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     bodies.close();
     store.close();
     await Promise.allSettled([engine.close(), database?.close()]);
+    // Connections that are kept alive but idle. The method is there, its type is not.
+    (app as unknown as { close(): void }).close();
   };
   return { port, routes, stop };
 }
@@ -152,17 +156,4 @@ function listen(app: uWS.TemplatedApp, host: string, port: number): Promise<us_l
       else resolve(socket);
     });
   });
-}
-
-/** Errors of connections come in swarms: one line a second is enough to know. */
-function quietly(log: Logger): (message: string) => (error: Error) => void {
-  return (message) => {
-    let last = 0;
-    return (error) => {
-      const now = Date.now();
-      if (now - last < 1_000) return;
-      last = now;
-      log.warn({ err: { message: error.message } }, message);
-    };
-  };
 }

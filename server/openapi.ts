@@ -160,6 +160,7 @@ function answerHeaders(route: Route, status: number): Json {
     'X-Request-Id': header('The id of the request, yours or ours.'),
     'X-Response-Time': header('Milliseconds.', 'number'),
     ...(route.idempotent ? { 'Idempotent-Replayed': header('`true` where an earlier answer is given again.') } : {}),
+    ...(status === 201 && route.operationId === 'reserve' ? { Location: header('Where it can be looked at.') } : {}),
     ...(status === 202 ? { 'Retry-After': header('Seconds.', 'integer') } : {}),
   };
 }

@@ -7,6 +7,7 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import type { Ack } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
 import type { Receiving } from './body.js';
+import { acceptsGzip, prefersMessagePack } from './negotiate.js';
 import { problem } from './problems.js';
 import type { Route } from './route.js';
 import { statusLine } from './status-lines.js';
@@ -73,8 +74,8 @@ export class Exchange {
     this.query = req.getQuery() ?? '';
     for (let index = 0; index < route.params.length; index += 1) this.params.push(req.getParameter(index));
     this.authorization = req.getHeader('authorization');
-    this.wantsMessagePack = req.getHeader('accept').includes('msgpack');
-    this.wantsGzip = req.getHeader('accept-encoding').includes('gzip');
+    this.wantsMessagePack = prefersMessagePack(req.getHeader('accept'));
+    this.wantsGzip = acceptsGzip(req.getHeader('accept-encoding'));
     const changes = route.method !== 'get';
     this.contentType = changes ? req.getHeader('content-type') : '';
     this.prefer = changes ? req.getHeader('prefer') : '';

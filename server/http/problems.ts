@@ -143,7 +143,11 @@ export class Problem extends Error {
     /** Headers this problem needs, e.g. WWW-Authenticate. */
     readonly headers: readonly (readonly [string, string])[] = [],
   ) {
+    // Most requests of a flash sale end here: no stack is taken for what is an answer and not a defect.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(detail);
+    Error.stackTraceLimit = limit;
     this.name = 'Problem';
   }
 }

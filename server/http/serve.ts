@@ -16,6 +16,7 @@ import { Exchange, type Encoded } from './exchange.js';
 import { problemOf } from './failures.js';
 import { invalidField, problem, type Problem } from './problems.js';
 import { parseQuery } from './query.js';
+import { QuietLog } from './quiet-log.js';
 import type { Answer, Route } from './route.js';
 
 const EMPTY = Buffer.alloc(0);
@@ -31,6 +32,7 @@ export class Service {
   /** Set when the process is to end: every answer then closes its connection. */
   draining = false;
   private idle: (() => void) | undefined;
+  private readonly quiet: QuietLog;
 
   constructor(
     private readonly options: ServeOptions,
@@ -39,7 +41,9 @@ export class Service {
     private readonly idempotency: Idempotency,
     private readonly metrics: Metrics,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.quiet = new QuietLog(log);
+  }
 
   mount(app: TemplatedApp, route: Route): void {
     const measured = this.metrics.route(route);
@@ -187,7 +191,8 @@ export class Service {
     if (found.kind.http === 500) {
       this.log.error({ err: error, requestId: x.requestId, route: x.route.operationId }, 'request failed');
     } else if (found.kind.http > 500) {
-      this.log.warn({ code: found.kind.code, requestId: x.requestId, route: x.route.operationId }, 'request refused');
+      const { code } = found.kind;
+      this.quiet.warn(code, { code, requestId: x.requestId, route: x.route.operationId }, 'request refused');
     }
     return found;
   }

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { Encoded, Exchange } from '../http/exchange.js';
 import { Problem, problem } from '../http/problems.js';
+import { QuietLog } from '../http/quiet-log.js';
 import { fingerprintOf, parseIdempotencyKey, scopeHash } from './key.js';
 import type { IdempotencyStore, Opening } from './store.js';
 
@@ -40,11 +41,14 @@ export class Idempotency {
   readonly counts: IdempotencyCounts = { replays: 0, mismatches: 0, takeovers: 0 };
   /** What this process carries out or waits for, by scope: its own repetitions cost Redis nothing. */
   private readonly running = new Map<string, Running>();
+  private readonly log: QuietLog;
 
   constructor(
     private readonly store: IdempotencyStore,
-    private readonly log: Logger,
-  ) {}
+    log: Logger,
+  ) {
+    this.log = new QuietLog(log);
+  }
 
   /**
    * @throws Problem idempotency_mismatch for other content under the key, idempotency_in_flight when the first takes too
@@ -72,7 +76,11 @@ export class Idempotency {
     } catch (error) {
       this.end(hash, mine, undefined);
       if (error instanceof Problem) throw error;
-      this.log.warn({ err: error, requestId: x.requestId }, 'the idempotency store cannot be reached');
+      this.log.warn(
+        'store',
+        { err: messageOf(error), requestId: x.requestId },
+        'the idempotency store cannot be reached',
+      );
       throw problem('shard_unavailable', 'The store of idempotency keys cannot be reached; nothing was changed.');
     }
   }
@@ -122,7 +130,7 @@ export class Idempotency {
           else await this.store.release(hash);
         } catch (error) {
           // The change is made and will be answered. A repetition finds the lease run out, and the engine says `exists`.
-          this.log.warn({ err: error }, 'an answer could not be kept for replay');
+          this.log.warn('keep', { err: messageOf(error) }, 'an answer could not be kept for replay');
         }
         this.end(hash, mine, kept ? answer : undefined);
       },
@@ -155,6 +163,8 @@ function start(fingerprint: string): Running {
   const done = new Promise<Encoded | undefined>((resolve) => (finish = resolve));
   return { fingerprint, done, finish };
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function before<T>(deadline: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -57,7 +57,8 @@ function reserveRoute({ engine }: Services): Route {
       const request = { reservationId, buyerId: buyerOf(x, buyerId), lines, holdSeconds };
       const outcome = await engine.reservations.reserve(request, options);
       if (!('value' in outcome)) throw refused(outcome, lines);
-      return changed(201, changeBody(outcome.value, outcome.ack), options.ack);
+      const answer = changed(201, changeBody(outcome.value, outcome.ack), options.ack);
+      return { ...answer, headers: [['Location', `/v1/reservations/${outcome.value.reservationId}`]] };
     },
   });
 }

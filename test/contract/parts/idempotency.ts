@@ -42,6 +42,8 @@ export async function idempotencyPart(t: Test, { client, stack }: Scene): Promis
     t.equal(new Set(replies.map(({ bytes }) => bytes.toString())).size, 1, 'byte for byte');
     t.equal(replies.filter(({ headers }) => headers.get('idempotent-replayed') === 'true').length, MANY - 1);
     t.same(await counts(sku), { available: MANY - 1, reserved: 1, sold: 0 });
+    const processes = new Set(replies.map(({ headers }) => headers.get('x-request-id')?.split('-')[0]));
+    t.equal(processes.size, stack.servers.length, 'every process of the port had its share');
   });
 
   await t.test('the same again, quoted or bare; another body; another caller; on every route', async (t) => {

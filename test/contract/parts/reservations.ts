@@ -41,6 +41,7 @@ export async function reservationsPart(t: Test, { client }: Scene): Promise<void
     );
     t.match(held, { status: 201, body: { status: 'held', buyerId: 'b-1', ack: /executed|replicated/ } });
     t.match(held.body.lines, [{ location: LOCATION, sku, quantity: 3, returned: 0 }], 'duplicate lines are summed');
+    t.equal(held.headers.get('location'), `/v1/reservations/${held.body.reservationId}`);
     t.ok(held.body.expiresInSeconds <= 120 && held.body.expiresInSeconds >= 118);
     const id = held.body.reservationId as string;
     t.match(await look(id, 'buyer:b-1'), { status: 200, body: { reservationId: id, status: 'held' } });

@@ -207,6 +207,11 @@ export async function unavailablePart(t: Test, scene: Scene): Promise<void> {
         samples.map(async ({ operationId, method, sample }) => {
           const reply = await other.call(method, sample.path, { as: sample.as ?? 'service', body: sample.body });
           t.match(reply, { status: 503, code: 'outcome_unknown' }, operationId);
+          if (operationId === 'restock') {
+            const headers = { 'idempotency-key': fresh('key') };
+            const keyed = await other.call(method, sample.path, { as: 'admin', body: sample.body, headers });
+            t.match(keyed, { status: 503, code: 'shard_unavailable' }, 'without the store of keys nothing is begun');
+          }
           if (operationId === 'reserve')
             t.match(reply.body.reservationId, /^[\w-]{20}$/, 'with the id to ask again by');
         }),
