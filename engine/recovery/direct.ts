@@ -31,6 +31,22 @@ export class DirectCalls {
     return ['EVALSHA', this.scripts.sha1(script), keys.length, ...keys, ...argv];
   }
 
+  /** Removes keys of a closed partition that recovery writes anew. @throws the error of Redis. */
+  async remove(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const reply = await this.connection.run(['DEL', ...names], COMMAND_TIMEOUT_MS);
+    if (reply instanceof Error) throw reply;
+  }
+
+  /** Keys of the records of a partition, without its stock. */
+  recordKeys(partition: number): string[] {
+    return (['holds', 'claims', 'ids', 'due'] as const).map((kind) => this.keys.fixed(kind, partition));
+  }
+
+  buyersKey(partition: number, ref: string): string {
+    return this.keys.item('buyers', partition, ref);
+  }
+
   async run<Args, Op, R>(
     script: Script<Args, Op, R>,
     partition: number,

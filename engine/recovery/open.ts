@@ -1,4 +1,5 @@
 /** Opens one closed partition: compare with what is persisted, write back, raise the epoch, open. */
+import { refOf } from '../content.js';
 import { partitionFence } from '../scripts/generated/partition-fence.js';
 import { partitionOpen } from '../scripts/generated/partition-open.js';
 import type { PersistedSource } from '../types.js';
@@ -60,7 +61,12 @@ async function openWith(
   if (sourceIsAhead) {
     // Within an epoch the history is one; across epochs it is not known where it parted, so everything is written back.
     const from = persisted.epoch === found.epoch ? found.seq : 0;
-    for await (const page of source.changedSince(partition, from)) await writeBack(calls, partition, page);
+    // What Redis has beyond that point never happened: left there, its holds would expire and bring back units once more.
+    if (from === 0) await calls.remove(calls.recordKeys(partition));
+    for await (const page of source.changedSince(partition, from)) {
+      if (from === 0) await calls.remove((page.items ?? []).map((item) => calls.buyersKey(partition, refOf(item))));
+      await writeBack(calls, partition, page);
+    }
   }
   const seq = sourceIsAhead ? persisted.seq : found.seq;
   const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;

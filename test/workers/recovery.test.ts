@@ -105,6 +105,43 @@ t.test('a partition that lost its tail is brought forward to what Postgres has',
   t.same((await bench.verify(engine)).problems, [], 'and it goes on from there');
 });
 
+t.test('what a cut-off master sold beyond the point where epochs parted is gone', async (t) => {
+  const partition = 2;
+  const item = items[partition]!;
+  const dump = async () => {
+    const dumps = new Map<string, Buffer>();
+    for (const key of await keysOf(partition)) dumps.set(key, (await bench.redis.dumpBuffer(key))!);
+    return dumps;
+  };
+  const putBack = async (dumps: ReadonlyMap<string, Buffer>) => {
+    for (const key of await keysOf(partition)) await bench.redis.del(key);
+    for (const [key, value] of dumps) await bench.redis.restore(key, 0, value);
+    await bench.redis.hset(bench.keys.fixed('meta', partition), 'owner', '');
+    worker = await bench.worker();
+    await until(async () => (await engine.partitions.status())[partition]?.open);
+  };
+  await quiet();
+  const parted = await dump();
+  await worker.stop();
+  const lost = await engine.reservations.reserve({
+    buyerId: 'nobody',
+    lines: [{ ...item, quantity: 7 }],
+    holdSeconds: 2,
+  });
+  t.equal(lost.status, 'ok');
+  const cutOff = await dump();
+
+  await putBack(parted);
+  await trade(engine, items, 300, 'epoch');
+  await quiet();
+  const late = await contentOf(partition);
+  await worker.stop();
+  await putBack(cutOff);
+  t.same(await contentOf(partition), late, 'byte by byte what Postgres has, and nothing else');
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  t.same((await bench.verify(engine)).problems, [], 'the lost hold does not come back by expiring');
+});
+
 t.test('one process recovers; no batch commits meanwhile; epochs only grow', async (t) => {
   const source = new PostgresSource(bench.pools.general);
   const other = new PostgresSource(bench.pools.general);
