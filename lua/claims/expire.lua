@@ -3,6 +3,7 @@
 --- A claim that was never completed is forgotten; one that is alive or has ended is left alone.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key claims claim records
 --- @each id id reservation id
 --- @status ok state:int
@@ -59,5 +60,6 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -4,6 +4,7 @@
 --- attempt once it is old enough for its coordinator to be gone; a younger one answers `in_flight`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when claims must be looked at
 --- @key holds hold records, so that an id is not used twice
 --- @key claims claim records
@@ -87,6 +88,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

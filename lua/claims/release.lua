@@ -3,6 +3,7 @@
 --- One past its deadline is expired instead. Repeating answers `exists` with the state it ended in.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when claims must be looked at
 --- @key claims claim records
 --- @each id id reservation id
@@ -66,6 +67,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -3,6 +3,7 @@
 --- The parts have been returned before; repeating answers `exists`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key claims claim records
 --- @each id id reservation id
 --- @each actor text who causes it
@@ -53,5 +54,6 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -3,6 +3,7 @@
 --- Only the attempt that the claim stands at may seal it, and only while it is alive.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when claims must be looked at
 --- @key claims claim records
 --- @each id id reservation id
@@ -55,6 +56,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

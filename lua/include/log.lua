@@ -1,9 +1,10 @@
--- The outbox. Events are gathered while a call decides and appended as one entry when it writes (docs/protocol.md).
+-- The outbox. Events are gathered while a call decides and appended as one entry when it writes; readers who keep counts
+-- are told the new ones in one message (docs/protocol.md).
 
-local event_refs, event_ref_index = {}, {}
+local event_refs, event_ref_index, event_levels = {}, {}, {}
 local event_columns, event_count = {}, 0
 
-local function event_item(ref)
+local function event_item(ref, level)
   if ref == '' then
     return 0
   end
@@ -12,6 +13,7 @@ local function event_item(ref)
     index = #event_refs + 1
     event_refs[index] = ref
     event_ref_index[ref] = index
+    event_levels[index] = level
   end
   return index
 end
@@ -24,7 +26,7 @@ local function add_event(kind, ref, id, quantity, actor, detail, level, deadline
   event_count = event_count + 1
   local columns = event_columns
   columns[at + 1] = kind
-  columns[at + 2] = event_item(ref)
+  columns[at + 2] = event_item(ref, level)
   columns[at + 3] = id
   columns[at + 4] = quantity
   columns[at + 5] = actor
@@ -38,13 +40,28 @@ local function add_event(kind, ref, id, quantity, actor, detail, level, deadline
   columns[at + 13] = attempt
 end
 
--- Writes the entry and the partition's last number; answers that number.
-local function append_log(meta, log, epoch, seq, now)
+-- Tells the counts of all items of the call as they are now, and which events it covers. Also when there are none: a
+-- reader who sees every number knows that it has missed nothing.
+local function publish_levels(deltas, epoch, seq, last, now)
+  local message = { epoch, seq, last, now }
+  for index = 1, #event_refs do
+    local level, at = event_levels[index], index * 5
+    message[at] = event_refs[index]
+    message[at + 1] = level.available
+    message[at + 2] = level.reserved
+    message[at + 3] = level.sold
+    message[at + 4] = level.version
+  end
+  redis.call('SPUBLISH', deltas, cmsgpack.pack(message))
+end
+
+-- Writes the entry and the partition's last number; answers that number. Called before anything else is written: a log
+-- that is ahead of the partition's number refuses the entry, and then nothing at all may have happened.
+local function append_log(meta, log, deltas, epoch, seq, now)
   if event_count == 0 then
     return seq
   end
   local last = seq + event_count
-  redis.call('HSET', meta, 'seq', last)
   redis.call(
     'XADD',
     log,
@@ -52,5 +69,7 @@ local function append_log(meta, log, epoch, seq, now)
     'e',
     cmsgpack.pack({ 1, now, epoch, seq + 1, event_refs, event_columns })
   )
+  redis.call('HSET', meta, 'seq', last)
+  publish_levels(deltas, epoch, seq, last, now)
   return last
 end

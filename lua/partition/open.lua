@@ -4,6 +4,7 @@
 --- of two recoveries one opens and the other is told `exists`. Numbers go on from `seq`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @arg node id id of the node that recovery means
 --- @arg run id life of the node that recovery means
 --- @arg from_epoch int epoch that recovery saw
@@ -59,4 +60,4 @@ if persisted ~= '' then
 end
 add_event(EVENT.epoch_opened, '', '', 0, '', '', NO_LEVEL, 0, 0, 0)
 add_row(1, STATUS.ok)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, append_log(meta_key, log_key, deltas_key, epoch, seq, now), now)

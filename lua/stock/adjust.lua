@@ -4,6 +4,7 @@
 --- A count that changes nothing is recorded all the same: that it was counted is worth knowing.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when id records are forgotten
 --- @key ids answers given before
 --- @items stock
@@ -81,9 +82,10 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 for index = 1, ITEMS do
   store_item(index, KEYS[stock_base + index], now)
 end
 store_ids(ids_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

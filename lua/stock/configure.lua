@@ -4,6 +4,7 @@
 --- and answer `exists`, unless `force` is 1 (the log then carries what only Postgres keeps).
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @items stock
 --- @each item item which item
 --- @each buyer_limit text units a buyer may hold and buy
@@ -134,6 +135,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 for n = 1, #writes do
   local write = writes[n]
   write_settings(KEYS[stock_base + write.index], write.fields, write.gone)
@@ -141,4 +143,4 @@ end
 for index = 1, ITEMS do
   store_item(index, KEYS[stock_base + index], now)
 end
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -4,6 +4,7 @@
 --- is confirmed because its claim is: the claim has looked at the deadline. Repeating answers `exists`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key holds hold records
 --- @items stock buyers
 --- @each id id reservation id
@@ -70,5 +71,6 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_moves(holds_key, now)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -1,6 +1,7 @@
 --- Sell in one step, without a hold. (S4, S6, S8)
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when id records are forgotten
 --- @key ids answers given before
 --- @items stock buyers
@@ -80,6 +81,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 for index = 1, ITEMS do
   store_buyers(index, KEYS[buyers_base + index])
 end
@@ -88,4 +90,4 @@ for index = 1, ITEMS do
 end
 store_ids(ids_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

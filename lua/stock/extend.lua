@@ -4,6 +4,7 @@
 --- at `deadline`, which its claim has set. A hold past its deadline is lost.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when holds must be looked at
 --- @key holds hold records
 --- @each id id reservation id
@@ -90,6 +91,7 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_holds(holds_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

@@ -5,6 +5,7 @@
 --- hold where that is shorter, when the sweep asks the claim. The same id with the same fingerprint answers `exists`; an older attempt is `superseded`.
 --- @key meta fence and last event of the partition
 --- @key log outbox
+--- @key deltas channel for the counts that change
 --- @key due when holds must be looked at
 --- @key holds hold records
 --- @key claims claim records, so that an id is not used twice
@@ -235,10 +236,11 @@ for n = 1, OPS do
   end
 end
 
+local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 for index = 1, ITEMS do
   store_item(index, KEYS[stock_base + index], now)
   store_buyers(index, KEYS[buyers_base + index])
 end
 store_holds(holds_key)
 store_due(due_key)
-return finish(epoch, append_log(meta_key, log_key, epoch, seq, now), now)
+return finish(epoch, last, now)

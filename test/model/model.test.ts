@@ -3,6 +3,7 @@ import { statuses } from '../../engine/scripts/generated/statuses.js';
 import { scripts } from '../../engine/scripts/generated/index.js';
 import { ScriptCluster } from '../support/scripts.js';
 import { SCRIPT_NAMES, type ScriptName } from './oracle.js';
+import { atDeadline } from './deadline.js';
 import { run } from './runner.js';
 
 /** The binding numbers the items itself: no call of it can name one that is not declared. */
@@ -26,4 +27,9 @@ void t.test('every reply, the final state and the whole log agree with the oracl
     .filter((what) => !result.seen.has(what) && !what.endsWith(` ${statuses.fenced.name}`));
   t.strictSame(missed, [], 'every status of every script was met');
   for (const [what, count] of [...result.seen].sort()) t.comment(`${what}: ${count}`);
+});
+
+void t.test('at a deadline, to the millisecond', { timeout: 180_000 }, async (t) => {
+  const cluster = await ScriptCluster.open();
+  t.strictSame(await atDeadline(cluster), [], 'scripts that were never called in that millisecond');
 });

@@ -43,13 +43,13 @@ const WEIGHTS: Readonly<Record<ScriptName, number>> = {
   'stock/settle': 6,
   'stock/touch': 1,
   'claims/open': 8,
-  'claims/seal': 6,
+  'claims/seal': 8,
   'claims/abort': 4,
   'claims/confirm': 5,
   'claims/release': 4,
   'claims/extend': 4,
   'claims/expire': 5,
-  'claims/return': 4,
+  'claims/return': 7,
 };
 export const IDS = 12;
 /** Calls of one partition after which ids are new ones. */
@@ -63,7 +63,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   back: weighted([8, 0], [2, 1], [1, 2]),
   variant: weighted([14, 0], [1, 1], [1, 2]),
   family: fc.nat(99),
-  item: weighted([20, 0], [20, 1], [15, 2], [15, 3], [15, 4], [10, 5], [1, 6]),
+  item: weighted([20, 0], [20, 1], [15, 2], [15, 3], [15, 4], [10, 5], [3, 6]),
   quantity: fc.integer({ min: 1, max: 4 }),
   buyer: fc.nat(4),
   hold: weighted([3, 0], [5, 1], [2, 2], [1, 600]),
@@ -133,6 +133,7 @@ export function beginning(now: number): Partial<World> {
       half: claimRecord({ state: 6, deadline: 1_000 }),
       gone: claimRecord({ state: 3, deadline: 1_000, resolved: now - day }),
       kept: claimRecord({ state: 2, deadline: 1_000, resolved: now - day }),
+      past: claimRecord({ state: 5, deadline: 1_000, resolved: now - day }),
     },
     ids: { [`gone:${a}`]: [2, 77, 1, 2, 3, 4, LONG_AGO], [`kept:${a}`]: [2, 77, 1, 2, 3, 4, LONG_AGO] },
     due: {
@@ -185,14 +186,14 @@ class Wording {
 
   private id(family: string): string {
     const { k, back, choice } = this.draft;
-    if (choice === 99) return OLD[k % OLD.length]!;
+    if (choice > 96) return OLD[k % OLD.length]!;
     return `${family}${Math.max(this.generation - back, 0)}-${k}`;
   }
 
   /** Mostly a reservation of its own or a part of a claim; sometimes the id of the other kind. */
   private reservation(): { id: string; attempt: number } {
     const { family, attempt, choice, k } = this.draft;
-    if (choice === 99) return { id: this.id(''), attempt: OLD[k % OLD.length] === 'lost' ? 2 : 0 };
+    if (choice > 96) return { id: this.id(''), attempt: OLD[k % OLD.length] === 'lost' ? 2 : 0 };
     if (family < 58) return { id: this.id('r'), attempt: 0 };
     if (family < 95) return { id: this.id('p'), attempt };
     if (family < 97) return { id: this.id('c'), attempt: 0 };
@@ -278,7 +279,7 @@ class Wording {
       case 'stock/check':
         return { item };
       case 'stock/due':
-        return { page: draft.choice < 50 ? 32 : 1 + draft.k };
+        return { page: draft.choice < 50 ? 32 : draft.choice < 95 ? 1 + draft.k : 0 };
       case 'stock/settle': {
         const { members } = this.scene;
         const member = members[draft.family % Math.max(members.length, 1)] ?? this.id('r');

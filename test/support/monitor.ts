@@ -18,6 +18,7 @@ const KEY_AT: Readonly<Record<string, number | undefined>> = {
   zscore: 1,
   zrange: 1,
   xadd: 1,
+  spublish: 1,
 };
 
 const NAMES = new Map(scripts.map((script) => [script.sha1, script.name]));

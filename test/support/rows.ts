@@ -86,6 +86,7 @@ export function table<Args, Op, R extends { readonly status: StatusName }>(spec:
       await t.test(`${row.status}: ${row.name}`, (t) => runRow(t, partition, script, row));
     await t.test('fenced', (t) => fencedRows(t, partition, spec));
     await t.test('counts and keys that do not fit', (t) => frameRows(t, partition, spec));
+    if (script.events.length > 0) await t.test('a log that is ahead', (t) => logRow(t, partition, spec));
     await t.test('keys of two slots', (t) => slotRow(t, cluster, partition, spec));
     await t.test('touches no key that its call did not declare', async (t) => {
       const { commands, problems } = await monitor.finish();
@@ -224,6 +225,18 @@ async function refused<Args, Op, R>(
 ): Promise<void> {
   const answer = await partition.raw(script, keys, argv).catch((error: Error) => locateError(script, error.message));
   t.match(answer, /^HOLDFASTARG /, name);
+}
+
+/** Redis refuses an entry that is not the newest: the one write that can fail must fail before all others. */
+async function logRow<Args, Op, R>(t: Test, partition: ScriptPartition, spec: Table<Args, Op, R>): Promise<void> {
+  const { script, valid } = spec;
+  const { now } = await prepare(partition, valid.given);
+  await partition.node.client.xadd(partition.key('log'), '1-1000000', 'e', '');
+  const { items, argv } = encodeCall(script, valid.args as Args, at(valid.ops ?? [], now));
+  const snapshot = await partition.snapshot();
+  const call = partition.raw(script, partition.keysOf(script, items), argv);
+  await t.rejects(call, { message: /XADD/ }, 'an error that says so');
+  t.strictSame(changedKeys(snapshot, await partition.snapshot()), [], 'every byte as it was');
 }
 
 /** One key of the call replaced by the same kind of another partition: Redis refuses, whoever serves the slot. */
