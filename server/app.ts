@@ -1,5 +1,4 @@
 /** Puts the parts together: engine, stores, routes, port. */
-import uWS, { type us_listen_socket } from 'uWebSockets.js';
 import type { Logger } from 'pino';
 import { openEngine } from '../engine/index.js';
 import { Partitions } from '../engine/partitions.js';
@@ -11,7 +10,6 @@ import type { ServerConfig } from './config.js';
 import { docsRoutes } from './docs.js';
 import { Health } from './health.js';
 import { BodyReader } from './http/body.js';
-import { mountFallbacks } from './http/fallbacks.js';
 import type { Route } from './http/route.js';
 import { QuietLog } from './http/quiet-log.js';
 import { Service } from './http/serve.js';
@@ -19,6 +17,7 @@ import { Idempotency } from './idempotency/idempotency.js';
 import { IdempotencyStore } from './idempotency/store.js';
 import { Metrics } from './metrics.js';
 import { openApiDocument } from './openapi.js';
+import { openPort } from './port.js';
 import { importExportRoutes } from './routes/import-export.js';
 import { movementRoutes } from './routes/movements.js';
 import { adminRoutes, operationRoutes } from './routes/operations.js';
@@ -32,6 +31,8 @@ import { version } from './version.js';
 export interface RunningServer {
   /** The port it listens on; the one asked for, or the one that was free. */
   readonly port: number;
+  /** Of this process alone, where one was asked for. */
+  readonly metricsPort: number | undefined;
   readonly routes: readonly Route[];
   /** Readiness off, a moment for balancers to notice, the port closed, running requests finished, everything closed. */
   stop(): Promise<void>;
@@ -77,27 +78,29 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   exposeMetrics(metrics, service, bodies, auth, idempotency);
 
   const routes = allRoutes({ engine, reader: new DirectReader(engine.stock), database }, health, metrics, config);
-  const app = uWS.App();
-  for (const route of routes) service.mount(app, route);
-  mountFallbacks(app, service, routes);
-  const socket = await listen(app, config.host, config.port);
-  const port = uWS.us_socket_local_port(socket);
+  const main = await openPort(service, routes, config.host, config.port);
+  const own =
+    config.metricsPort === undefined
+      ? undefined
+      : await openPort(service, probes(routes), config.host, config.metricsPort);
 
   const stop = async (): Promise<void> => {
     health.drain();
     service.draining = true;
     await new Promise((resolve) => setTimeout(resolve, config.shutdownDelayMs));
-    uWS.us_listen_socket_close(socket);
+    main.closeToNew();
     if (!(await service.drained(config.drainMs))) log.warn({ inFlight: service.inFlight }, 'requests were cut off');
     health.close();
     bodies.close();
     store.close();
     await Promise.allSettled([engine.close(), database?.close()]);
-    // Connections that are kept alive but idle. The method is there, its type is not.
-    (app as unknown as { close(): void }).close();
+    main.close();
+    own?.close();
   };
-  return { port, routes, stop };
+  return { port: main.number, metricsPort: own?.number, routes, stop };
 }
+
+const probes = (routes: readonly Route[]): Route[] => routes.filter(({ essential }) => essential);
 
 export function allRoutes(
   services: Services,
@@ -146,14 +149,4 @@ function exposeMetrics(
     'Requests finished for a process that did not.',
     () => idempotency.counts.takeovers,
   );
-}
-
-/** Several processes may listen on one port: the kernel spreads the connections (SO_REUSEPORT). */
-function listen(app: uWS.TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    app.listen(host, port, (socket) => {
-      if (socket === false) reject(new Error(`Cannot listen on ${host}:${port}. Is the port taken?`));
-      else resolve(socket);
-    });
-  });
 }

@@ -11,6 +11,8 @@ export interface ServerConfig {
   readonly databaseUrl: string | undefined;
   readonly host: string;
   readonly port: number;
+  /** Probes and metrics of this process alone: on a shared port nobody knows which process answers. */
+  readonly metricsPort: number | undefined;
   readonly jwtSecret: string | undefined;
   readonly jwksUrl: string | undefined;
   readonly jwtIssuer: string;
@@ -57,6 +59,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     databaseUrl: read.text('HOLDFAST_DATABASE_URL'),
     host: read.text('HOLDFAST_HOST') ?? '127.0.0.1',
     port: read.integer('HOLDFAST_PORT', 8080, 0, 65_535),
+    metricsPort:
+      read.text('HOLDFAST_METRICS_PORT') === undefined
+        ? undefined
+        : read.integer('HOLDFAST_METRICS_PORT', 0, 0, 65_535),
     jwtSecret: read.text('HOLDFAST_JWT_SECRET'),
     jwksUrl: read.text('HOLDFAST_JWKS_URL'),
     jwtIssuer: read.text('HOLDFAST_JWT_ISSUER') ?? 'holdfast',

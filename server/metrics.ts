@@ -59,6 +59,8 @@ export class Metrics {
   }
 
   route(route: Route, method: string = route.method.toUpperCase()): RouteMetrics {
+    const known = this.routes.find((metrics) => metrics.name === route.path && metrics.method === method);
+    if (known !== undefined) return known;
     const metrics = new RouteMetrics(route.path, method);
     this.routes.push(metrics);
     return metrics;

@@ -56,6 +56,18 @@ export async function unavailablePart(t: Test, scene: Scene): Promise<void> {
     note(other);
   });
 
+  await t.test('a port for probes and metrics alone', async (t) => {
+    const { server, other } = await starting(t, { HOLDFAST_METRICS_PORT: '0' });
+    const own = `http://127.0.0.1:${server.metricsPort}`;
+    await other.call('GET', '/v1/stock/a/b');
+    for (const path of ['/livez', '/metrics']) t.equal((await fetch(own + path)).status, 200, path);
+    t.match(
+      await (await fetch(`${own}/metrics`)).text(),
+      /route="\/v1\/stock\/\{location\}\/\{sku\}",method="GET",status="\d+"\} 1/,
+    );
+    t.equal((await fetch(`${own}/v1/stock/a/b`)).status, 404);
+  });
+
   await t.test('a body that does not come', async (t) => {
     const { other, server } = await starting(t, { HOLDFAST_BODY_TIMEOUT_MS: '300' });
     await Promise.all(
