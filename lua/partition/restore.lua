@@ -43,6 +43,16 @@ for n = 1, OPS do
   if not (read and kind and kind >= ITEM and kind <= BUYER and id and due) or needs_item ~= (items[1] ~= nil) then
     return { STATUS.invalid_argument }
   end
+  -- What does not fit must not be found out after the first write.
+  local fits = type(value) == 'table' and next(value) ~= nil
+  if kind == BUYER then
+    fits = type(value) == 'number'
+  elseif kind ~= ITEM then
+    fits = fits or value == false
+  end
+  if not fits then
+    return { STATUS.invalid_argument }
+  end
   records[n] = { kind = kind, id = id, due = due, value = value, item = items[1] }
 end
 

@@ -1,0 +1,80 @@
+import { partitionOpen, type PartitionOpenArgs } from '../../engine/scripts/generated/partition-open.js';
+import { logged, metaOf, partitionTable } from './partition-rows.js';
+
+const closed = () => ({ owner: '', run: 'life-1', epoch: 3, seq: 9 });
+const args =
+  (other: Partial<PartitionOpenArgs> = {}) =>
+  (node: string): PartitionOpenArgs => ({
+    node,
+    run: 'life-2',
+    fromEpoch: 3,
+    fromSeq: 9,
+    epoch: 4,
+    seq: 12,
+    persistence: '',
+    persisted: '',
+    ...other,
+  });
+
+partitionTable(partitionOpen, [
+  {
+    status: 'ok',
+    name: 'numbers go on after what was written back; the log says so',
+    meta: closed,
+    args: args({ persistence: 'postgres', persisted: '3-12' }),
+    answer: { status: 'ok' },
+    after: async (t, partition, reply) => {
+      t.same([reply.epoch, reply.seq], [4, 13]);
+      const { node } = partition;
+      const expected = {
+        owner: node.id,
+        run: 'life-2',
+        epoch: '4',
+        seq: '13',
+        persistence: 'postgres',
+        persisted: '3-12',
+      };
+      t.same(await metaOf(partition), expected);
+      const [entry, ...more] = await partition.log();
+      t.match(entry, { id: '4-13', epoch: 4, events: [{ kind: 'epoch_opened', seq: 13 }] });
+      t.same(more, []);
+    },
+  },
+  {
+    status: 'ok',
+    name: 'the first opening of all leaves what it is not told',
+    meta: () => ({}),
+    args: args({ fromEpoch: 0, fromSeq: 0, epoch: 1, seq: 0 }),
+    answer: { status: 'ok' },
+    after: async (t, partition) =>
+      t.same(await metaOf(partition), { owner: partition.node.id, run: 'life-2', epoch: '1', seq: '1' }),
+  },
+  {
+    status: 'exists',
+    name: 'another recovery was faster',
+    meta: (node) => ({ owner: node, run: 'life-2', epoch: 4, seq: 13 }),
+    args: args(),
+    answer: { status: 'exists' },
+  },
+  ...(
+    [
+      ['it has moved since recovery looked', { fromSeq: 8 }],
+      ['its epoch has changed since', { fromEpoch: 2 }],
+      ['the epoch does not grow', { epoch: 3 }],
+      ['recovery means another node', { node: 'b'.repeat(40) }],
+    ] as const
+  ).map(([name, other]) => ({ status: 'epoch_conflict' as const, name, meta: closed, args: args(other) })),
+  {
+    status: 'epoch_conflict',
+    name: 'the log is at a higher epoch than meta',
+    meta: closed,
+    prepare: logged('4-2'),
+    args: args(),
+  },
+  {
+    status: 'invalid_argument',
+    name: 'a position that cannot be',
+    meta: closed,
+    args: args({ persisted: '3:12' }),
+  },
+]);
