@@ -74,7 +74,7 @@ async function askClaim(context: Context, partition: number, hold: HoldRecord): 
     const lives = claim?.attempt === attempt;
     const state = lives ? stateAt(claim, now) : 'gone';
     // The claim says so itself before any part believes it: a clock that goes back must not find it alive again.
-    if (lives && state === 'expired' && claim.state !== 'expired') return sweepClaim(context, home, id);
+    if (lives && state === 'expired' && claim.state !== 'expired') return await sweepClaim(context, home, id);
     if (lives && (state === 'held' || state === 'pending')) {
       await extendPart(context, id, attempt, partition, claim.deadline, OPTIONS);
       return { changed: 0, later: 0 };
