@@ -7,7 +7,7 @@ import type { Encoded, Exchange } from '../http/exchange.js';
 import { Problem, problem } from '../http/problems.js';
 import { QuietLog } from '../http/quiet-log.js';
 import { fingerprintOf, parseIdempotencyKey, scopeHash } from './key.js';
-import type { IdempotencyStore, Opening } from './store.js';
+import { LEASE_MS, type IdempotencyStore } from './store.js';
 
 /** How long a repetition waits for the first to finish before it is told `idempotency_in_flight`. */
 export const WAIT_MS = 2_000;
@@ -86,37 +86,20 @@ export class Idempotency {
   }
 
   /** The id to carry the change out under, or the answer that is there already. */
-  private async enter(
-    hash: string,
-    fingerprint: string,
-    changeId: string,
-    deadline: number,
-  ): Promise<string | Encoded> {
+  private async enter(hash: string, fingerprint: string, fresh: string, deadline: number): Promise<string | Encoded> {
     for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * 2, SLOWEST_POLL_MS)) {
-      const opening = await this.store.open(hash, fingerprint, changeId);
-      const found = await this.decide(hash, fingerprint, changeId, opening);
-      if (found !== undefined) return found;
+      const found = await this.store.open(hash, fingerprint, fresh);
+      if (found === undefined) return fresh;
+      if (found.fingerprint !== fingerprint) throw this.mismatch();
+      if (found.answer !== undefined) return found.answer;
+      if (found.since + LEASE_MS <= Date.now()) {
+        this.counts.takeovers += 1;
+        await this.store.takeOver(hash, fingerprint, found.changeId);
+        return found.changeId;
+      }
       if (performance.now() + pause > deadline) throw problem('idempotency_in_flight');
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
-  }
-
-  private async decide(
-    hash: string,
-    fingerprint: string,
-    changeId: string,
-    opening: Opening,
-  ): Promise<string | Encoded | undefined> {
-    const { found, leased } = opening;
-    if (found === undefined) return leased ? changeId : undefined;
-    if (found.fingerprint !== fingerprint || found.answer !== undefined) {
-      if (leased) await this.store.release(hash);
-      if (found.fingerprint !== fingerprint) throw this.mismatch();
-      return found.answer;
-    }
-    if (!leased) return undefined;
-    this.counts.takeovers += 1;
-    return found.changeId;
   }
 
   private turn(hash: string, mine: Running, changeId: string): Turn {
@@ -127,9 +110,9 @@ export class Idempotency {
         try {
           if (kept) await this.store.answered(hash, mine.fingerprint, changeId, answer);
           else if (NOT_KEPT.has(answer.status)) await this.store.forget(hash);
-          else await this.store.release(hash);
+          else await this.store.giveUp(hash, mine.fingerprint, changeId);
         } catch (error) {
-          // The change is made and will be answered. A repetition finds the lease run out, and the engine says `exists`.
+          // The change is made and will be answered. A repetition takes over in a while, and the engine says `exists`.
           this.log.warn('keep', { err: messageOf(error) }, 'an answer could not be kept for replay');
         }
         this.end(hash, mine, kept ? answer : undefined);

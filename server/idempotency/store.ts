@@ -1,10 +1,11 @@
 /**
- * Where answers are kept for replay. Two keys a request, in one slot: the *record* (24 h) says what was asked, under which
- * id the change is made and, in the end, what was answered; the *lease* (seconds) says that somebody is carrying it out.
+ * Where answers are kept for replay: one record a request, which first says what was asked, under which id the change is
+ * made and since when somebody is at it, and in the end what was answered.
  *
  * Plain commands only: scripts are loaded by recovery alone, because an empty script cache has to mean a restarted node.
- * The record outlives the lease. So whoever takes a request over from a process that died finds the id in it, and the
- * engine answers `exists` instead of doing the thing twice. That also makes it harmless when two take over at once.
+ * Whoever takes a request over from a process that died finds the id of the change in the record, and the engine answers
+ * `exists` instead of doing the thing twice. That makes it harmless, too, when two take over at once, or when the clocks
+ * of two servers differ: so there is no lock, and a request costs two commands.
  */
 import { Cluster } from 'ioredis';
 import { Packr } from 'msgpackr';
@@ -13,7 +14,7 @@ import type { Encoded } from '../http/exchange.js';
 
 /** How long answers are kept. (API: Idempotency-Key) */
 export const KEEP_MS = 24 * 3600 * 1000;
-/** How long a process may take before another may take over; far above any deadline of the engine. */
+/** How long a process may be at it before another may take over; far above any deadline of the engine. */
 export const LEASE_MS = 10_000;
 /** A command that takes longer has failed. */
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -22,15 +23,10 @@ const REFRESH_MS = 500;
 export interface StoredRecord {
   readonly fingerprint: string;
   readonly changeId: string;
+  /** Since when somebody carries it out, in ms; 0 where it was given up. */
+  readonly since: number;
   /** Undefined while it is being carried out, and after it failed in a way that is not final. */
   readonly answer: Encoded | undefined;
-}
-
-export interface Opening {
-  /** What stood there before; undefined where the record is new. */
-  readonly found: StoredRecord | undefined;
-  /** Whether the lease is now the caller's. */
-  readonly leased: boolean;
 }
 
 const packr = new Packr({ useRecords: false });
@@ -67,35 +63,33 @@ export class IdempotencyStore {
     this.cluster.on('error', onError);
   }
 
-  /** Makes the record unless there is one, and takes the lease unless it is taken: one round trip. */
-  async open(hash: string, fingerprint: string, changeId: string): Promise<Opening> {
-    const pending = packr.pack([FORMAT, fingerprint, changeId, PENDING]);
-    const [before, leased] = await this.bounded(
-      Promise.all([
-        this.cluster.callBuffer('SET', this.record(hash), pending, 'PX', KEEP_MS, 'NX', 'GET'),
-        this.cluster.set(this.lease(hash), '1', 'PX', LEASE_MS, 'NX'),
-      ]),
+  /** Makes the record unless there is one; resolves with the one that is there, undefined where it is new. */
+  async open(hash: string, fingerprint: string, changeId: string): Promise<StoredRecord | undefined> {
+    const mine = packr.pack([FORMAT, fingerprint, changeId, PENDING, Date.now()]);
+    const before = await this.bounded(
+      this.cluster.callBuffer('SET', this.key(hash), mine, 'PX', KEEP_MS, 'NX', 'GET') as Promise<Buffer | null>,
     );
-    return { found: before === null ? undefined : unpack(before as Buffer), leased: leased === 'OK' };
+    return before === null ? undefined : unpack(before);
   }
 
-  /** Keeps the answer and gives the lease back. */
+  /** Says that the caller is at it from now on. */
+  async takeOver(hash: string, fingerprint: string, changeId: string): Promise<void> {
+    await this.put(hash, [FORMAT, fingerprint, changeId, PENDING, Date.now()]);
+  }
+
   async answered(hash: string, fingerprint: string, changeId: string, answer: Encoded): Promise<void> {
     const { status, type, bytes, headers } = answer;
-    const record = packr.pack([FORMAT, fingerprint, changeId, status, type, Buffer.from(bytes as Buffer), headers]);
-    await this.bounded(
-      Promise.all([this.cluster.set(this.record(hash), record, 'PX', KEEP_MS), this.cluster.del(this.lease(hash))]),
-    );
+    await this.put(hash, [FORMAT, fingerprint, changeId, status, type, Buffer.from(bytes as Buffer), headers]);
   }
 
-  /** Gives the lease back. The record stays: a retry has to find the id of a change that may have been made. */
-  async release(hash: string): Promise<void> {
-    await this.bounded(this.cluster.del(this.lease(hash)));
+  /** Lets the next try begin at once. The record stays: it has to find the id of a change that may have been made. */
+  async giveUp(hash: string, fingerprint: string, changeId: string): Promise<void> {
+    await this.put(hash, [FORMAT, fingerprint, changeId, PENDING, 0]);
   }
 
   /** Forgets a request that changed nothing and may come again corrected. */
   async forget(hash: string): Promise<void> {
-    await this.bounded(this.cluster.del(this.record(hash), this.lease(hash)));
+    await this.bounded(this.cluster.del(this.key(hash)));
   }
 
   close(): void {
@@ -120,27 +114,22 @@ export class IdempotencyStore {
     }
   }
 
-  private record(hash: string): string {
-    return `${this.base}{${hash}}`;
+  private async put(hash: string, record: readonly unknown[]): Promise<void> {
+    await this.bounded(this.cluster.set(this.key(hash), packr.pack(record), 'PX', KEEP_MS));
   }
 
-  private lease(hash: string): string {
-    return `${this.base}{${hash}}:lease`;
+  private key(hash: string): string {
+    return `${this.base}{${hash}}`;
   }
 }
 
+type Packed = [format: number, fingerprint: string, changeId: string, status: number, ...rest: unknown[]];
+
 function unpack(bytes: Buffer): StoredRecord {
-  const [, fingerprint, changeId, status, type, body, headers] = packr.unpack(bytes) as [
-    number,
-    string,
-    string,
-    number,
-    string,
-    Buffer,
-    [string, string][],
-  ];
-  if (status === PENDING) return { fingerprint, changeId, answer: undefined };
-  return { fingerprint, changeId, answer: { status, type, bytes: body, headers, retryAfter: undefined } };
+  const [, fingerprint, changeId, status, ...rest] = packr.unpack(bytes) as Packed;
+  if (status === PENDING) return { fingerprint, changeId, since: rest[0] as number, answer: undefined };
+  const [type, body, headers] = rest as [string, Buffer, [string, string][]];
+  return { fingerprint, changeId, since: 0, answer: { status, type, bytes: body, headers, retryAfter: undefined } };
 }
 
 /** The client's own timeout does not cover commands that wait for the cluster to be found. */

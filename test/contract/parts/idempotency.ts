@@ -99,11 +99,12 @@ export async function idempotencyPart(t: Test, { client, stack }: Scene): Promis
     const raw = Buffer.from(JSON.stringify(body));
     const key = fresh('key');
     const hash = scopeHash({ sub: 'b-1', role: 'buyer', method: 'post', url: '/v1/reservations', key });
-    // What it left behind: its record with the id of the change, the change itself, and a lease that runs out.
+    // What it left behind: its record with the id of the change, and the change itself. Giving up stands for the time that passes.
     const id = fresh('lost');
-    await store.open(hash, fingerprintOf('application/json', '', raw), id);
+    const fingerprint = fingerprintOf('application/json', '', raw);
+    await store.open(hash, fingerprint, id);
     await client.call('POST', '/v1/reservations', { as: 'buyer:b-1', body: { ...body, reservationId: id } });
-    await store.release(hash);
+    await store.giveUp(hash, fingerprint, id);
     const retry = await client.call('POST', '/v1/reservations', keyed(key, { as: 'buyer:b-1', raw }));
     t.match(retry, { status: 201, body: { reservationId: id, status: 'held' } });
     t.same(await counts(sku), { available: 3, reserved: 2, sold: 0 });
