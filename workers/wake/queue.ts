@@ -100,16 +100,34 @@ const DEDUPLICATION_MS: Record<JobName, number> = { drain: 3_000, sweep: 500 };
 /** Jobs leave nothing behind: nobody reads them, and the sweep adds whatever is still needed. */
 const JOB: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
+/**
+ * BullMQ duplicates the connection it is given for its blocking reads, and reconnects a copy that it finds without nodes, which may
+ * cross with our closing it: every copy is remembered, and at the end looked at until it has really ended.
+ */
+function track(connection: Redis | Cluster, all: Set<Redis | Cluster>): void {
+  all.add(connection);
+  const duplicate = connection.duplicate.bind(connection) as (...args: unknown[]) => Redis | Cluster;
+  connection.duplicate = ((...args: unknown[]) => {
+    const copy = duplicate(...args);
+    track(copy, all);
+    return copy;
+  }) as typeof connection.duplicate;
+}
+
+const CLOSE_LOOKS = 40;
+const CLOSE_LOOK_MS = 50;
+
 /** BullMQ as Holdfast uses it: to wake workers and to spread partitions over them. */
 export class PartitionQueue {
   private readonly queue: Queue<PartitionJob, unknown, JobName>;
-  private readonly duplicates: (Redis | Cluster)[] = [];
+  private readonly connections = new Set<Redis | Cluster>();
 
   constructor(
     private readonly connection: Redis | Cluster,
     log: Logger,
     prefix: string,
   ) {
+    track(connection, this.connections);
     this.queue = new Queue(`${QUEUE_NAME}-${prefix}`, {
       connection: connection,
       prefix: QUEUE_PREFIX,
@@ -144,7 +162,6 @@ export class PartitionQueue {
   ): Worker<PartitionJob, void, JobName> {
     const connection = this.connection.duplicate();
     connection.on('error', (error: Error) => log.warn({ err: error }, 'connection of the queue worker'));
-    this.duplicates.push(connection);
     const worker = new Worker<PartitionJob, void, JobName>(
       this.queue.name,
       (job: Job<PartitionJob, void, JobName>) => handle(job.name, job.data.partition),
@@ -165,6 +182,11 @@ export class PartitionQueue {
 
   async close(): Promise<void> {
     await this.queue.close();
-    for (const connection of [this.connection, ...this.duplicates]) connection.disconnect();
+    for (let look = 0; look < CLOSE_LOOKS; look++) {
+      const left = [...this.connections].filter((connection) => connection.status !== 'end');
+      if (left.length === 0) return;
+      for (const connection of left) connection.disconnect();
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_LOOK_MS));
+    }
   }
 }
