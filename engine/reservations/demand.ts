@@ -12,18 +12,17 @@ export class SweepsOnDemand {
 
   /** Resolves when a sweep that began after this call has ended. */
   swept(partition: number): Promise<void> {
+    const next = this.next.get(partition);
+    if (next) return next;
     const running = this.running.get(partition);
     if (!running) return this.start(partition);
-    let next = this.next.get(partition);
-    if (!next) {
-      const begin = () => {
-        this.next.delete(partition);
-        return this.start(partition);
-      };
-      next = running.then(begin, begin);
-      this.next.set(partition, next);
-    }
-    return next;
+    const begin = () => {
+      this.next.delete(partition);
+      return this.start(partition);
+    };
+    const then = running.then(begin, begin);
+    this.next.set(partition, then);
+    return then;
   }
 
   private start(partition: number): Promise<void> {
