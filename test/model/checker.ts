@@ -17,8 +17,21 @@ export interface Made {
   readonly reply: readonly ReplyValue[] | Error;
 }
 
+/** One operation of a history. */
+export interface Step {
+  readonly name: ScriptName;
+  readonly op: object;
+}
+
 export class Disagreement extends Error {
   override readonly name = 'Disagreement';
+  /** Everything that the partition was asked until then, with what disagreed; empty where it shows only at the end. */
+  constructor(
+    message: string,
+    readonly steps: readonly Step[] = [],
+  ) {
+    super(message);
+  }
 }
 
 interface Past {
@@ -146,6 +159,7 @@ export class Checker {
         `expected ${shown(expected)}`,
         `got      ${shown(got)}`,
       ].join('\n'),
+      [...this.past, ...concerned.map((op) => ({ name, op }))],
     );
   }
 }

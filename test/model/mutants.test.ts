@@ -158,7 +158,7 @@ function broken({ script, from, to }: Mutant): AnyScript {
 void t.test('every broken script is found', { timeout: 300_000 }, async (t) => {
   t.comment(`HOLDFAST_SEED=${seed}`);
   const cluster = await ScriptCluster.open();
-  const options = { seed, operations: 30_000, partitions: 3, clients: 6, seconds: 4 };
+  const options = { seed, operations: 15_000, partitions: 3, clients: 6, seconds: 2, shrink: false };
   await t.test('a script that is only written differently is not', async () => {
     const instead = new Map(
       MUTANTS.map(({ script }) => [script, changed(script, (source) => `${source}\n-- the same`)]),
@@ -174,4 +174,12 @@ void t.test('every broken script is found', { timeout: 300_000 }, async (t) => {
         : run(cluster, { ...options, instead });
       await t.rejects(found, Disagreement);
     });
+  await t.test('what disagrees is shrunk to the few operations that make it', async (t) => {
+    const mutant = MUTANTS[0]!;
+    const instead = new Map([[mutant.script, broken(mutant)]]);
+    const found = await run(cluster, { ...options, instead, shrink: true }).catch((error: unknown) => error);
+    if (!(found instanceof Disagreement)) return t.fail('no disagreement');
+    t.match(found.message, new RegExp(`HOLDFAST_SEED=${seed}\n[^]*shrunk to ${found.steps.length} operations`));
+    t.ok(found.steps.length <= 20, `${found.steps.length} operations: ${JSON.stringify(found.steps)}`);
+  });
 });

@@ -9,6 +9,7 @@ import { connect, type ScriptCluster, type ScriptPartition } from '../support/sc
 import { type AnyScript, Checker, Disagreement } from './checker.js';
 import { SCRIPT_NAMES, type ScriptName } from './oracle.js';
 import { type Row } from './rule.js';
+import { shrink } from './shrink.js';
 import { beginning, type DraftCall, draftCalls, Scene } from './workload.js';
 
 export interface RunOptions {
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly seconds: number;
   /** Scripts to run instead of the generated ones. */
   readonly instead?: ReadonlyMap<ScriptName, AnyScript>;
+  /** false: do not look for the few operations that make a disagreement. */
+  readonly shrink?: boolean;
 }
 export interface RunResult {
   readonly operations: number;
@@ -119,10 +122,8 @@ export async function run(cluster: ScriptCluster, options: RunOptions): Promise<
     }),
   );
   await Promise.all(clients);
-  if (failed instanceof Error) {
-    if (failed instanceof Disagreement) throw new Disagreement(`HOLDFAST_SEED=${options.seed}\n${failed.message}`);
-    throw failed;
-  }
+  if (failed instanceof Disagreement) throw await explained(cluster, failed, options);
+  if (failed instanceof Error) throw failed;
   for (const stage of stages) await stage.checker.finish();
   const seen = new Map<string, number>();
   for (const { checker } of stages)
@@ -133,4 +134,13 @@ export async function run(cluster: ScriptCluster, options: RunOptions): Promise<
     inFlight: Math.max(...stages.map((stage) => stage.mostInFlight)),
     seen,
   };
+}
+
+/** With the seed, and the few operations that make it where they can be found. */
+async function explained(cluster: ScriptCluster, found: Disagreement, options: RunOptions): Promise<Disagreement> {
+  const small = options.shrink === false ? undefined : await shrink(cluster, found.steps, options);
+  const told = small?.steps.map(({ name, op }) => `  ${name} ${JSON.stringify(op)}`) ?? [];
+  const parts = [`HOLDFAST_SEED=${options.seed}`, found.message];
+  if (small) parts.push(`shrunk to ${told.length} operations on an empty run:`, ...told, `and there: ${small.message}`);
+  return new Disagreement(parts.join('\n'), small?.steps ?? found.steps);
 }
