@@ -173,7 +173,8 @@ await t.test('bad bodies are told so where they can be', async (t) => {
   const operation = client.all.find(({ operationId }) => operationId === 'reserve') as Operation;
   const told: [name: string, answer: RegExp][] = [
     ['half a gigabyte announced', /^HTTP\/1\.1 413 /],
-    ['a body without end', /^HTTP\/1\.1 413 /],
+    // Who is still sending when the connection is closed may find it cut before it has read why.
+    ['a body without end', /^(?:HTTP\/1\.1 413 |$)/],
     ['a body that does not come', /^HTTP\/1\.1 408 /],
     ['bytes that are not UTF-8', /^HTTP\/1\.1 400 /],
     ['JSON nested by the hundred thousand', /^HTTP\/1\.1 400 /],
