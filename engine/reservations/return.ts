@@ -43,9 +43,39 @@ export async function returnUnits(
   if (place.attempt > 0 && answers.every(isReturned)) {
     await change(context, claimsReturn, place.home, { id, actor }, { ack, timeoutMs: deadline.left(), id });
   }
-  const after = await locate(context, id, deadline.left());
-  const reservation = await viewFound(context, id, after ?? found, deadline.left());
+  const reservation = await afterwards(context, id, found, answers, totals, deadline);
   return done(status, reservation, narrowest(answers.map((answer) => answer.ack)));
+}
+
+/** The reservation as it is now; where it cannot be read again, as this call has made it: the units are back either way. */
+async function afterwards(
+  context: Context,
+  id: string,
+  before: Found,
+  answers: readonly CallResult<StockReturnResult>[],
+  totals: Totals,
+  deadline: Deadline,
+): Promise<Reservation> {
+  try {
+    const found = await locate(context, id, deadline.left());
+    if (found) return await viewFound(context, id, found, deadline.left());
+  } catch {
+    // Told below from what is known.
+  }
+  const { record, now } = before;
+  return {
+    reservationId: id,
+    status: answers.every(isReturned) ? 'returned' : 'confirmed',
+    buyerId: record.buyerId,
+    lines: record.lines.map(({ location, sku, quantity, returned }) => ({
+      location,
+      sku,
+      quantity,
+      returned: Math.max(returned, totals.get(`${location}:${sku}`) ?? 0),
+    })),
+    expiresAt: record.deadline,
+    now,
+  };
 }
 
 interface Asked {
