@@ -1,6 +1,7 @@
 /** Everything below the domains, wired together: topology, batcher, durable waits, recovery, partitions. */
 import { Batcher } from './batch/batcher.js';
 import { DEFAULT_TUNING, type Tuning } from './batch/tuning.js';
+import { Deltas } from './deltas/deltas.js';
 import { EngineError, InvalidArgument, ShardUnavailable } from './errors.js';
 import { Keys } from './keys.js';
 import { PartitionsFacade } from './partitions/index.js';
@@ -18,6 +19,7 @@ export interface Core {
   readonly keys: Keys;
   readonly caller: Batcher;
   readonly partitions: PartitionsFacade;
+  readonly deltas: Deltas;
   readonly ack: Ack;
   readonly timeoutMs: number;
   readonly ready: (timeoutMs?: number) => Promise<void>;
@@ -58,10 +60,17 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     },
   );
   const durable = new DurableWaits(keys, connection, (partition) => batcher.linkOf(partition));
+  const deltas = new Deltas({
+    keys,
+    connection,
+    links: () => batcher.links,
+    linkOf: (partition) => batcher.linkOf(partition),
+  });
   const recovery = new Recovery({ keys, scripts, mode, source: options.source, notice }, batcher);
   topology.onView((view) => {
     batcher.follow(view);
     recovery.follow();
+    deltas.follow();
   });
   batcher.follow(topology.view);
   // Until recovery has looked, calls wait instead of running into closed partitions.
@@ -71,6 +80,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     keys,
     caller: batcher,
     partitions: new PartitionsFacade(keys, batcher),
+    deltas,
     ack,
     timeoutMs,
     ready: (ms = READY_TIMEOUT_MS) => recovery.ready(ms),
@@ -79,6 +89,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
       recovery.close();
       await batcher.close();
       durable.close();
+      deltas.close();
     },
   };
 }

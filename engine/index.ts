@@ -2,6 +2,7 @@
  * Holdfast as a library: `const engine = await openEngine({ redis: 'redis://localhost:7000' })`.
  * No HTTP and no SQL here; servers and workers stand above.
  */
+import { NearCache } from './cache/near-cache.js';
 import { refOf } from './content.js';
 import type { Context } from './context.js';
 import { openCore } from './core.js';
@@ -12,6 +13,7 @@ import type { Engine, EngineOptions, PartitionsApi } from './types.js';
 
 export * from './errors.js';
 export type * from './types.js';
+export { NearCache, type Known, type NearCacheOptions } from './cache/near-cache.js';
 
 /**
  * Connects to the cluster and resolves as soon as calls can be made. Partitions open in the background; calls wait for
@@ -45,6 +47,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     reservations: reservationsApi(context),
     partitions: partitionsApi,
     newReservationId: (item) => idAtHome(partitions.of(refOf(item)), partitions),
+    openCache: (cacheOptions) =>
+      new NearCache({ deltas: core.deltas, caller: core.caller, partitions, timeoutMs: core.timeoutMs }, cacheOptions),
     ready: core.ready,
     close: core.close,
   };

@@ -2,6 +2,7 @@
  * What callers of the engine see. No HTTP and no SQL here: `server` and `workers` stand above.
  * Quantities are whole units, times are milliseconds since the epoch unless the name says seconds.
  */
+import type { NearCache, NearCacheOptions } from './cache/near-cache.js';
 import type { StatusName } from './scripts/generated/statuses.js';
 
 /** How far an answer is safe before the caller is told. Ordered: each level includes the ones before. */
@@ -236,6 +237,8 @@ export interface Engine {
   readonly partitions: PartitionsApi;
   /** A new reservation id whose home is the partition of this item. */
   newReservationId(item: ItemRef): string;
+  /** Counts of items in memory, kept true by what the partitions tell; one for a process is enough. (S2, S10) */
+  openCache(options?: NearCacheOptions): NearCache;
   /** Resolves when every partition is open (or rejects after `timeoutMs`). */
   ready(timeoutMs?: number): Promise<void>;
   close(): Promise<void>;
