@@ -41,7 +41,7 @@ interface Case {
 let made = 0;
 
 /** Two lines on two shards under a caller's id; its home is the partition of the first line, or (every other time) neither's. */
-async function newCase(on: Bench = bench): Promise<Case> {
+async function newCase(on: Bench): Promise<Case> {
   const n = made++;
   const items = await Promise.all(
     [2, 13].map(async (partition) => {
@@ -61,15 +61,17 @@ const SOLD: Counts = [UNITS - QUANTITY, 0, QUANTITY];
 const both = (counts: Counts) => [counts, counts];
 
 /** Where children die: before each of the calls that the order takes when nobody dies, and after the last one. */
-async function deaths(prepare: () => Promise<Case>, orderOf: (one: Case) => Order): Promise<Partial<Order>[]> {
-  const report = await inChild(bench, orderOf(await prepare()));
+async function deaths(prepare: (on: Bench) => Promise<Case>, orderOf: (one: Case) => Order): Promise<Partial<Order>[]> {
+  // On keys of its own: what is due of other cases would be swept on the way.
+  const quiet = await openBench();
+  const report = await inChild(quiet, orderOf(await prepare(quiet)));
   const points: Partial<Order>[] = report!.calls.map((_, n) => ({ dieBefore: n + 1 }));
   return [...points, { dieAfter: report!.calls.length }];
 }
 
 interface Script {
   readonly name: string;
-  readonly prepare: () => Promise<Case>;
+  readonly prepare: (on: Bench) => Promise<Case>;
   readonly orderOf: (one: Case) => Order;
   /** Fewest script calls the operation can consist of: fewer, and the deaths are not what they seem. */
   readonly calls: number;
@@ -86,7 +88,7 @@ function dying({ name, prepare, orderOf, calls, retried, settled }: Script): voi
       points.map((point) => {
         const where = point.dieBefore ? `before call ${point.dieBefore}` : 'after the last call';
         return t.test(`died ${where}`, async (t) => {
-          const [one, two] = [await prepare(), await prepare()];
+          const [one, two] = [await prepare(bench), await prepare(bench)];
           const [first, second] = await Promise.all(
             [one, two].map((it) => inChild(bench, { ...orderOf(it), ...point })),
           );
@@ -99,16 +101,16 @@ function dying({ name, prepare, orderOf, calls, retried, settled }: Script): voi
   });
 }
 
-async function heldCase(): Promise<Case> {
-  const one = await newCase();
-  done(await engine.reservations.reserve({ reservationId: one.id, lines: one.lines }));
+async function heldCase(on: Bench): Promise<Case> {
+  const one = await newCase(on);
+  done(await on.engine.reservations.reserve({ reservationId: one.id, lines: one.lines }));
   return one;
 }
 
 dying({
   name: 'reserve',
   calls: 4,
-  prepare: () => newCase(),
+  prepare: newCase,
   orderOf: ({ id, lines }) => ({ method: 'reserve', args: [{ reservationId: id, lines }] }),
   async retried(t, { id, items, lines }) {
     const again = await engine.reservations.reserve({ reservationId: id, lines }, PATIENT);
@@ -135,9 +137,9 @@ dying({
 dying({
   name: 'reserve that is refused',
   calls: 6,
-  async prepare() {
-    const one = await newCase();
-    await engine.stock.adjust(one.items[1]!, { countedTo: 1, reason: 'too few' });
+  async prepare(on) {
+    const one = await newCase(on);
+    await on.engine.stock.adjust(one.items[1]!, { countedTo: 1, reason: 'too few' });
     return one;
   },
   orderOf: ({ id, lines }) => ({ method: 'reserve', args: [{ reservationId: id, lines }] }),
@@ -199,9 +201,9 @@ dying({
 dying({
   name: 'return',
   calls: 4,
-  async prepare() {
-    const one = await heldCase();
-    done(await engine.reservations.confirm(one.id));
+  async prepare(on) {
+    const one = await heldCase(on);
+    done(await on.engine.reservations.confirm(one.id));
     return one;
   },
   orderOf: ({ id }) => ({ method: 'return', args: [id] }),
