@@ -5,7 +5,8 @@ import { Partitions } from '../engine/partitions.js';
 import type { Engine } from '../engine/types.js';
 import { Authenticator } from './auth/authenticate.js';
 import { createVerifier } from './auth/verify.js';
-import { DirectReader } from './cache/reader.js';
+import { exposeCache } from './cache/metrics.js';
+import { CachedReader } from './cache/reader.js';
 import type { ServerConfig } from './config.js';
 import { docsRoutes } from './docs.js';
 import { Health } from './health.js';
@@ -27,6 +28,7 @@ import { stockChangeRoutes } from './routes/stock-changes.js';
 import { stockRoutes } from './routes/stock.js';
 import { Database } from './sql/database.js';
 import { version } from './version.js';
+import { Stream } from './ws/stream.js';
 
 export interface RunningServer {
   /** The port it listens on; the one asked for, or the one that was free. */
@@ -71,14 +73,23 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
       audience: config.jwtAudience,
     }),
   );
+  const cache = engine.openCache({ maxStaleMs: config.maxStaleMs, items: config.cacheItems });
   const bodies = new BodyReader(config.maxBufferedBytes, config.bodyTimeoutMs);
   const metrics = new Metrics();
   const service = new Service(config, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
   exposeMetrics(metrics, service, bodies, auth, idempotency);
+  exposeCache(metrics, cache);
 
-  const routes = allRoutes({ engine, reader: new DirectReader(engine.stock), database }, health, metrics, config);
-  const main = await openPort(service, routes, config.host, config.port);
+  const routes = allRoutes({ engine, reader: new CachedReader(cache), cache, database }, health, metrics, config);
+  const partitions = new Partitions(config.partitions);
+  const { publicReads } = config;
+  const refused = (code: string): void => metrics.problem(code);
+  const stream = new Stream(
+    { engine, cache, database, auth, partitions, publicReads, log, limits: config.stream, refused },
+    metrics,
+  );
+  const main = await openPort(service, routes, config.host, config.port, (app) => stream.mount(app));
   const own =
     config.metricsPort === undefined
       ? undefined
@@ -89,10 +100,13 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     service.draining = true;
     await new Promise((resolve) => setTimeout(resolve, config.shutdownDelayMs));
     main.closeToNew();
-    if (!(await service.drained(config.drainMs))) log.warn({ inFlight: service.inFlight }, 'requests were cut off');
+    const [requests, streams] = await Promise.all([service.drained(config.drainMs), stream.drain(config.drainMs)]);
+    if (!requests || !streams) log.warn({ inFlight: service.inFlight }, 'requests were cut off');
+    stream.close();
     health.close();
     bodies.close();
     store.close();
+    cache.close();
     await Promise.allSettled([engine.close(), database?.close()]);
     main.close();
     own?.close();

@@ -4,6 +4,7 @@
  */
 import { MAX_PARTITIONS } from '../engine/partitions.js';
 import type { Ack } from '../engine/types.js';
+import { readStreamLimits, type StreamLimits } from './ws/limits.js';
 
 export interface ServerConfig {
   readonly redisUrl: string;
@@ -25,6 +26,10 @@ export interface ServerConfig {
   readonly publicReads: boolean;
   /** Requests carried out at the same time; one more is refused with 503 `overloaded`. */
   readonly maxInFlight: number;
+  /** Oldest answer from memory, in ms; older ones are read from Redis. (S10) */
+  readonly maxStaleMs: number;
+  /** Items kept in memory. */
+  readonly cacheItems: number;
   /** Bytes of all request bodies held at the same time. */
   readonly maxBufferedBytes: number;
   /** Milliseconds a client has to send its body. */
@@ -35,6 +40,8 @@ export interface ServerConfig {
   readonly shutdownDelayMs: number;
   /** Milliseconds running requests get to finish after the port is closed. (G4: 30 s) */
   readonly drainMs: number;
+  /** Bounds of `/v1/stream`. */
+  readonly stream: StreamLimits;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -73,11 +80,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     logLevel: read.oneOf('HOLDFAST_LOG_LEVEL', LOG_LEVELS, 'info'),
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
+    maxStaleMs: read.integer('HOLDFAST_MAX_STALE_MS', 1_000, 1, 3_600_000),
+    cacheItems: read.integer('HOLDFAST_CACHE_ITEMS', 1_000_000, 1, 100_000_000),
     maxBufferedBytes: read.integer('HOLDFAST_MAX_BUFFERED_BYTES', 64 * 1024 * 1024, 1_048_576, 2 ** 40),
     bodyTimeoutMs: read.integer('HOLDFAST_BODY_TIMEOUT_MS', 10_000, 100, 600_000),
     callTimeoutMs: read.integer('HOLDFAST_CALL_TIMEOUT_MS', 2_000, 10, 60_000),
     shutdownDelayMs: read.integer('HOLDFAST_SHUTDOWN_DELAY_MS', 500, 0, 60_000),
     drainMs: read.integer('HOLDFAST_DRAIN_MS', 30_000, 0, 600_000),
+    stream: readStreamLimits((name, fallback, min, max) => read.integer(name, fallback, min, max)),
   };
   if (config.partitions & (config.partitions - 1)) read.problem('HOLDFAST_PARTITIONS', 'must be a power of two');
   if (!/^[A-Za-z0-9._-]{1,32}$/.test(config.keyPrefix)) {

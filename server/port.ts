@@ -1,5 +1,5 @@
 /** A port with routes on it. */
-import uWS from 'uWebSockets.js';
+import uWS, { type TemplatedApp } from 'uWebSockets.js';
 import { mountFallbacks } from './http/fallbacks.js';
 import type { Route } from './http/route.js';
 import type { Service } from './http/serve.js';
@@ -17,8 +17,15 @@ export interface OpenPort {
  * Several processes may listen on one port: the kernel spreads the connections (SO_REUSEPORT).
  * @throws when something else listens there
  */
-export function openPort(service: Service, routes: readonly Route[], host: string, port: number): Promise<OpenPort> {
+export function openPort(
+  service: Service,
+  routes: readonly Route[],
+  host: string,
+  port: number,
+  more?: (app: TemplatedApp) => void,
+): Promise<OpenPort> {
   const app = uWS.App();
+  more?.(app);
   for (const route of routes) service.mount(app, route);
   mountFallbacks(app, service, routes);
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 /** Who acts for whom, and how far an answer has to be safe: what all changing routes share. */
 import type { Ack, CallOptions } from '../../engine/types.js';
+import type { Caller } from '../auth/caller.js';
 import type { Exchange } from '../http/exchange.js';
 import { problem } from '../http/problems.js';
 import type { Answer } from '../http/route.js';
@@ -9,7 +10,10 @@ const DURABLE_RETRY_SECONDS = 1;
 
 /** Who the change is for. Buyers act as themselves; services and admins for whom they name, or for nobody. (G1) */
 export function buyerOf(x: Exchange, named: string | undefined): string | undefined {
-  const { role, sub } = x.who;
+  return buyerFor(x.who, named);
+}
+
+export function buyerFor({ role, sub }: Caller, named: string | undefined): string | undefined {
   if (role !== 'buyer') return named;
   if (named !== undefined && named !== sub) {
     throw problem('forbidden', 'A buyer acts only as the sub of its own token; leave buyerId out.');

@@ -1,6 +1,6 @@
 /** Reservations: hold, look, confirm, release, extend, return. (S3, S5, S9) */
 import type { Ack, CallOptions, Outcome, Reservation } from '../../engine/types.js';
-import type { Exchange } from '../http/exchange.js';
+import type { Caller } from '../auth/caller.js';
 import { refused } from '../http/failures.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
 import { route, type Route } from '../http/route.js';
@@ -77,7 +77,7 @@ function findRoute({ engine, database }: Services): Route {
     handle: async (x) => {
       const id = x.param(0);
       const found = (await engine.reservations.find(id)) ?? (await database?.findReservation(id));
-      if (found === undefined || !mayTouch(x, found)) throw notFound();
+      if (found === undefined || !mayTouch(x.who, found)) throw notFound();
       return { status: 200, body: reservationBody(found) };
     },
   });
@@ -148,7 +148,7 @@ function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof Retur
       const id = x.param(0);
       const body = input.body as B['static'];
       const options = callOptions(x, body.ack);
-      if (x.who.role === 'buyer') await checkOwner(engine, x, id);
+      if (x.who.role === 'buyer') await checkOwner(engine, x.who, id);
       const outcome = await act(id, options, body);
       if (!('value' in outcome)) throw refused(outcome, 'lines' in body ? body.lines?.map(withQuantity) : undefined);
       return changed(200, changeBody(outcome.value, outcome.ack), options.ack);
@@ -159,16 +159,16 @@ function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof Retur
 const withQuantity = (line: { location: string; sku: string; quantity?: number }) => ({ quantity: 0, ...line });
 
 /** That it exists at all is nobody else's business: another's reservation is answered like one there is not. */
-async function checkOwner(engine: Services['engine'], x: Exchange, id: string): Promise<void> {
+export async function checkOwner(engine: Services['engine'], who: Caller, id: string): Promise<void> {
   const found = await engine.reservations.find(id);
-  if (found === undefined || !mayTouch(x, found)) throw notFound();
+  if (found === undefined || !mayTouch(who, found)) throw notFound();
 }
 
-function mayTouch(x: Exchange, { buyerId }: Reservation): boolean {
-  return x.who.role !== 'buyer' || buyerId === x.who.sub;
+export function mayTouch({ role, sub }: Caller, { buyerId }: Reservation): boolean {
+  return role !== 'buyer' || buyerId === sub;
 }
 
-function notFound(): Problem {
+export function notFound(): Problem {
   const kind = problemOfStatus('reservation_not_found');
   return new Problem(kind, kind.description);
 }

@@ -46,3 +46,19 @@ export const STREAM_LIMITS: StreamLimits = {
   tickMs: 10,
   vouchMs: 100,
 };
+
+type ReadInteger = (name: string, fallback: number, min: number, max: number) => number;
+
+/** The bounds that depend on the machine and the use can be set; the others belong to the protocol. */
+export function readStreamLimits(integer: ReadInteger): StreamLimits {
+  const of = STREAM_LIMITS;
+  return {
+    ...of,
+    connections: integer('HOLDFAST_STREAM_CONNECTIONS', of.connections, 1, 1_000_000),
+    inFlight: integer('HOLDFAST_STREAM_IN_FLIGHT', of.inFlight, 1, 1_000_000),
+    inFlightTotal: integer('HOLDFAST_STREAM_IN_FLIGHT_TOTAL', of.inFlightTotal, 1, 10_000_000),
+    subscriptions: integer('HOLDFAST_STREAM_SUBSCRIPTIONS', of.subscriptions, 1, 1_000_000),
+    dropBytes: integer('HOLDFAST_STREAM_DROP_BYTES', of.dropBytes, 2 * of.pauseBytes, 2 ** 30),
+    tickMs: integer('HOLDFAST_STREAM_TICK_MS', of.tickMs, 1, 1_000),
+  };
+}

@@ -1,9 +1,8 @@
 /**
  * Items that somebody is subscribed to, each followed once for the whole process. A change is encoded once, however many listen.
  */
-import { Partitions } from '../../engine/partitions.js';
-import type { ItemRef, StockLevel } from '../../engine/types.js';
-import type { Followed, ItemFeed } from './feed.js';
+import type { NearCache } from '../../engine/index.js';
+import type { Partitions } from '../../engine/partitions.js';
 import { FrameWriter } from './write.js';
 
 export interface Listener {
@@ -15,7 +14,7 @@ const scratch = new FrameWriter();
 
 export class Topic {
   readonly listeners = new Set<Listener>();
-  followed: Followed | undefined;
+  followed: { stop(): void } | undefined;
   /** The five columns of the newest counts; undefined until they are known. */
   columns: Buffer | undefined;
 
@@ -24,7 +23,7 @@ export class Topic {
     readonly partition: number,
   ) {}
 
-  told(level: StockLevel | undefined): void {
+  told(level: Counts | undefined): void {
     const from = scratch.length;
     writeLevel(scratch, level);
     this.columns = scratch.since(from);
@@ -33,8 +32,16 @@ export class Topic {
   }
 }
 
+interface Counts {
+  readonly available: number;
+  readonly reserved: number;
+  readonly sold: number;
+  readonly version: number;
+  readonly updatedAt: number;
+}
+
 /** `available, reserved, sold, version, updatedAt` */
-export function writeLevel(writer: FrameWriter, level: StockLevel | undefined): void {
+export function writeLevel(writer: FrameWriter, level: Counts | undefined): void {
   if (level === undefined) {
     writer.nil();
     for (let zeros = 0; zeros < 4; zeros++) writer.number(0);
@@ -51,7 +58,7 @@ export class Topics {
   private readonly topics = new Map<string, Topic>();
 
   constructor(
-    private readonly feed: ItemFeed,
+    private readonly cache: NearCache,
     private readonly partitions: Partitions,
   ) {}
 
@@ -59,14 +66,13 @@ export class Topics {
     return this.topics.size;
   }
 
-  join(item: ItemRef, listener: Listener): Topic {
-    const ref = `${item.location}:${item.sku}`;
+  join(ref: string, listener: Listener): Topic {
     let topic = this.topics.get(ref);
     if (topic === undefined) {
       const made = (topic = new Topic(ref, this.partitions.of(ref)));
       this.topics.set(ref, made);
       made.listeners.add(listener);
-      made.followed = this.feed.follow(item, (level) => made.told(level));
+      made.followed = this.cache.follow(ref, (entry) => made.told(entry.exists ? entry : undefined));
       return made;
     }
     topic.listeners.add(listener);
@@ -82,6 +88,6 @@ export class Topics {
   }
 
   vouchedAt(partition: number): number {
-    return this.feed.vouchedAt(partition);
+    return this.cache.vouchedAt(partition);
   }
 }

@@ -18,6 +18,10 @@ export class FrameWriter {
     this.buffer = Buffer.allocUnsafeSlow(bytes);
   }
 
+  get capacity(): number {
+    return this.buffer.length;
+  }
+
   get length(): number {
     return this.at;
   }
