@@ -86,6 +86,24 @@ export class Metrics {
     this.expose(name, help, 'counter', () => [{ value: read(), labels: {} }]);
   }
 
+  /** A histogram that is kept elsewhere: how many were at most each bound, how many there were, and their sum. */
+  buckets(
+    name: string,
+    help: string,
+    read: () => { bounds: readonly { le: number; count: number }[]; count: number; sum: number },
+  ): void {
+    this.expose(name, help, 'histogram', () => {
+      const { bounds, count, sum } = read();
+      const values: (MetricValue<string> & { metricName: string })[] = [
+        ...bounds.map((bound) => ({ metricName: `${name}_bucket`, value: bound.count, labels: { le: bound.le } })),
+        { metricName: `${name}_bucket`, value: count, labels: { le: '+Inf' } },
+        { metricName: `${name}_sum`, value: sum, labels: {} },
+        { metricName: `${name}_count`, value: count, labels: {} },
+      ];
+      return values;
+    });
+  }
+
   text(): Promise<string> {
     return this.registry.metrics();
   }

@@ -1,6 +1,7 @@
 /** What a route is: everything that is checked, published and measured about it comes from this one description. */
 import type { Static, TObject, TProperties, TSchema } from '@sinclair/typebox';
 import { validator, type Validator } from '../schemas/validate.js';
+import type { HttpRequest } from 'uWebSockets.js';
 import type { Role } from '../auth/caller.js';
 import type { Exchange } from './exchange.js';
 
@@ -54,6 +55,14 @@ export interface RouteSpec<Q extends TObject | undefined, B extends TSchema | un
   readonly idField?: 'reservationId' | 'movementId' | 'orderId';
   /** Answered even when the server is full: probes and metrics. */
   readonly essential?: boolean;
+  /**
+   * Answers from memory before anything else is done for the request: undefined sends it on its usual way. Only for reads that
+   * are open to everybody, and only while they are.
+   * @param packed the client would rather have MessagePack
+   */
+  readonly instant?: (req: HttpRequest, packed: boolean) => Buffer | string | undefined;
+  /** Answers from memory once it is known who asks, before query and body are validated; undefined: the usual way. */
+  readonly quick?: (x: Exchange, body: Buffer) => Answer | undefined;
   readonly answers: Readonly<Record<number, Documented>>;
   /** Codes it can answer beside those every route can. */
   readonly problems?: readonly string[];
@@ -80,6 +89,8 @@ export interface Route {
   readonly makeId: ((input: Input<unknown, unknown>) => string) | undefined;
   readonly idField: string | undefined;
   readonly essential: boolean;
+  readonly instant: ((req: HttpRequest, packed: boolean) => Buffer | string | undefined) | undefined;
+  readonly quick: ((x: Exchange, body: Buffer) => Answer | undefined) | undefined;
   readonly answers: Readonly<Record<number, Documented>>;
   readonly problems: readonly string[];
   readonly handle: (x: Exchange, input: Input<unknown, unknown>) => Answer | Promise<Answer>;
@@ -109,6 +120,8 @@ export function route<
     makeId: spec.makeId as Route['makeId'],
     idField: spec.idField,
     essential: spec.essential ?? false,
+    instant: spec.instant,
+    quick: spec.quick,
     answers: spec.answers,
     problems: spec.problems ?? [],
     // The validators have made the input what the handler's types say.

@@ -1,4 +1,5 @@
 /** What handlers work with. */
+import type { NearCache } from '../../engine/cache/near-cache.js';
 import type { Engine } from '../../engine/types.js';
 import type { StockReader } from '../cache/reader.js';
 import type { Database } from '../sql/database.js';
@@ -6,6 +7,8 @@ import type { Database } from '../sql/database.js';
 export interface Services {
   readonly engine: Engine;
   readonly reader: StockReader;
+  /** What reader keeps; for answers that are put together from it. */
+  readonly cache: NearCache;
   /** Absent where no database is configured. */
   readonly database: Database | undefined;
 }

@@ -1,15 +1,23 @@
 /** Reading stock. (S1, S2, S10) */
+import type { HttpRequest } from 'uWebSockets.js';
+import type { NearCache } from '../../engine/cache/near-cache.js';
 import type { ItemRef, StockLevel } from '../../engine/types.js';
 import { invalidField, Problem, problem, problemOfStatus } from '../http/problems.js';
 import { route, type Answer, type Route } from '../http/route.js';
+import { answerOf, refsOfJson, refsOfPacked, refsOfQuery } from '../cache/batches.js';
+import { jsonItem, packedItem } from '../cache/fragments.js';
 import type { StockRead } from '../cache/reader.js';
+import { JSON_TYPE, MESSAGEPACK_TYPE } from '../http/encode.js';
+import type { Exchange } from '../http/exchange.js';
+import { acceptsGzip } from '../http/negotiate.js';
 import { MAX_ITEMS, ReadManyQuery, ReadQuery, StockLevelOut, StockLevels, StockQueryBody } from '../schemas/stock.js';
 import { time } from './acting.js';
 import type { Services } from './services.js';
 
 type Found = (StockRead | undefined)[];
 
-export function stockRoutes({ reader }: Services): Route[] {
+export function stockRoutes({ reader, cache }: Services): Route[] {
+  const memory = fromMemory(cache);
   const one = (item: ItemRef, fresh: boolean): Answer | Promise<Answer> => {
     const found = reader.read([item], fresh);
     return found instanceof Promise ? found.then((ready) => single(item, ready)) : single(item, found);
@@ -29,6 +37,7 @@ export function stockRoutes({ reader }: Services): Route[] {
       query: ReadQuery,
       answers: { 200: { description: 'The counts.', schema: StockLevelOut } },
       problems: ['sku_not_found', 'shard_unavailable', 'overloaded'],
+      instant: memory.one,
       handle: (x, { query }) => one({ location: x.param(0), sku: x.param(1) }, query.fresh === true),
     }),
     route({
@@ -42,6 +51,8 @@ export function stockRoutes({ reader }: Services): Route[] {
       query: ReadManyQuery,
       answers: { 200: { description: 'The counts, in the order asked.', schema: StockLevels } },
       problems: ['shard_unavailable', 'overloaded'],
+      instant: memory.many,
+      quick: memory.quick,
       handle: (_x, { query }) => many(parseItems(query.items), query.fresh === true),
     }),
     route({
@@ -55,6 +66,7 @@ export function stockRoutes({ reader }: Services): Route[] {
       body: StockQueryBody,
       answers: { 200: { description: 'The counts, in the order asked.', schema: StockLevels } },
       problems: ['shard_unavailable', 'overloaded'],
+      quick: memory.quick,
       handle: (_x, { query, body }) =>
         many(
           body.items.map(([location, sku]) => ({ location, sku })),
@@ -62,6 +74,42 @@ export function stockRoutes({ reader }: Services): Route[] {
         ),
     }),
   ];
+}
+
+/** The ways in which requests are answered without leaving this turn of the event loop; undefined where that cannot be. */
+function fromMemory(cache: NearCache) {
+  return {
+    one(this: void, req: HttpRequest, packed: boolean): Buffer | string | undefined {
+      // Undefined where there is no question mark, whatever the type says.
+      if (req.getQuery()) return undefined;
+      const now = performance.now();
+      const entry = cache.hit(`${req.getParameter(0)}:${req.getParameter(1)}`, now);
+      if (entry === undefined || !entry.exists) return undefined;
+      const staleMs = cache.ageOf(entry, now);
+      return packed ? Buffer.from(packedItem(entry, staleMs), 'latin1') : jsonItem(entry, staleMs);
+    },
+    many(this: void, req: HttpRequest, packed: boolean): Buffer | undefined {
+      const refs = refsOfQuery(req.getQuery() ?? '');
+      // What is packed is packed elsewhere, in its own time.
+      if (refs === undefined || acceptsGzip(req.getHeader('accept-encoding'))) return undefined;
+      return answerOf(cache, refs, packed, performance.now());
+    },
+    quick(this: void, x: Exchange, body: Buffer): Answer | undefined {
+      const packed = x.wantsMessagePack;
+      const refs = refsOf(x, body);
+      const found = refs && answerOf(cache, refs, packed, performance.now());
+      if (found === undefined) return undefined;
+      const bytes = x.wantsGzip ? Buffer.from(found) : found;
+      return { status: 200, raw: { type: packed ? MESSAGEPACK_TYPE : JSON_TYPE, bytes } };
+    },
+  };
+}
+
+function refsOf(x: Exchange, body: Buffer): string[] | undefined {
+  if (x.route.method === 'get') return refsOfQuery(x.query);
+  if (x.query !== '') return undefined;
+  if (x.contentType === JSON_TYPE) return refsOfJson(body.toString('latin1'));
+  return x.contentType === MESSAGEPACK_TYPE ? refsOfPacked(body.toString('latin1')) : undefined;
 }
 
 export function levelBody(level: StockLevel) {
