@@ -8,14 +8,15 @@ import { type ScriptName } from './oracle.js';
 import { loadInstead, type RunOptions, Stage } from './runner.js';
 import { refOf } from './workload.js';
 
-/** Scripts whose answer turns at a deadline. */
-export const TURNING: readonly ScriptName[] = [
+/** Scripts whose answer turns at a deadline; `deduct` for both ends of a sale. */
+const TURNING: readonly ScriptName[] = [
   'stock/confirm',
   'stock/release',
   'stock/expire',
   'stock/extend',
   'stock/return',
   'stock/reserve',
+  'stock/deduct',
   'stock/deduct',
   'stock/due',
   'claims/confirm',
@@ -50,8 +51,8 @@ function reservation(id: string): object {
 }
 const claimOf = (id: string): object => ({ id, fingerprint: 7, buyer: 'ann', lines: [{ ref: PLAIN, quantity: 1 }] });
 
-/** One call about the `i`th reservation or claim of a round. */
-function turning(script: ScriptName, id: string, i: number): object {
+/** The call about one reservation or claim that place `s` makes. */
+function turning(script: ScriptName, id: string, s: number): object {
   switch (script) {
     case 'stock/extend':
       return { ...desk, id, hold: 1, untilMs: 0 };
@@ -60,7 +61,15 @@ function turning(script: ScriptName, id: string, i: number): object {
     case 'stock/reserve':
       return reservation(id);
     case 'stock/deduct':
-      return { ...desk, id, fingerprint: 7, item: i % 2 ? CLOSING : OPENING, quantity: 1, buyer: '', room: '' };
+      return {
+        ...desk,
+        id,
+        fingerprint: 7,
+        item: s === TURNING.indexOf('stock/deduct') ? CLOSING : OPENING,
+        quantity: 1,
+        buyer: '',
+        room: '',
+      };
     case 'stock/due':
       return { page: 32 };
     case 'claims/open':
@@ -87,7 +96,7 @@ export async function atDeadline(cluster: ScriptCluster, options: Pick<RunOption
   await stage.call(client, 'stock/restock', [
     { id: 'much', fingerprint: 1, item: PLAIN, quantity: 1_000_000, reason: '', actor: '' },
   ]);
-  const missing = new Set(TURNING);
+  const missing = new Set(TURNING.keys());
   for (let round = 0; round < MOST_ROUNDS && missing.size > 0; round++) {
     const ids = TURNING.map((_, s) => Array.from({ length: EACH }, (_, i) => `${round}-${s}-${i}`));
     const moment = await prepare(stage, client, ids);
@@ -96,14 +105,14 @@ export async function atDeadline(cluster: ScriptCluster, options: Pick<RunOption
     for (let i = 0; i < EACH; i++)
       for (const [s, script] of TURNING.entries())
         calls.push(
-          stage.call(client, script, [attempted(stage, turning(script, ids[s]![i]!, i))]).then((reply) => {
-            if (!(reply instanceof Error) && reply[REPLY_HEADER - 1] === moment) missing.delete(script);
+          stage.call(client, script, [attempted(stage, turning(script, ids[s]![i]!, s))]).then((reply) => {
+            if (!(reply instanceof Error) && reply[REPLY_HEADER - 1] === moment) missing.delete(s);
           }),
         );
     for (const settled of await Promise.allSettled(calls)) if (settled.status === 'rejected') throw settled.reason;
   }
   await stage.checker.finish();
-  return [...missing];
+  return [...missing].map((s) => TURNING[s]!);
 }
 
 /** Seals name the attempt under which their claim was opened. */

@@ -12,11 +12,12 @@ const IMPOSSIBLE = new Set(['stock/check invalid_argument']);
 const OPERATIONS = 110_000;
 const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000_007);
 
+const cluster = await ScriptCluster.own();
+
 void t.test('every reply, the final state and the whole log agree with the oracle', { timeout: 180_000 }, async (t) => {
   t.comment(`HOLDFAST_SEED=${seed}`);
   const covered = scripts.map(({ name }) => name).filter((name) => /^(stock|claims)\//.test(name));
   t.strictSame([...SCRIPT_NAMES].sort(), covered.sort(), 'the oracle has a rule for every script');
-  const cluster = await ScriptCluster.open();
   const result = await run(cluster, { seed, operations: OPERATIONS, partitions: 6, clients: 18, seconds: 16 });
   t.ok(result.operations >= OPERATIONS, `${result.operations} operations in ${result.calls} calls`);
   t.ok(result.inFlight > 1, `up to ${result.inFlight} calls in flight on one partition`);
@@ -30,6 +31,5 @@ void t.test('every reply, the final state and the whole log agree with the oracl
 });
 
 void t.test('at a deadline, to the millisecond', { timeout: 180_000 }, async (t) => {
-  const cluster = await ScriptCluster.open();
   t.strictSame(await atDeadline(cluster), [], 'scripts that were never called in that millisecond');
 });

@@ -1,7 +1,8 @@
 /** Watches what scripts really do: every key a script touches must have been declared in the KEYS of its call. */
-import { type Redis } from 'ioredis';
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
 import { scripts } from '../../engine/scripts/generated/index.js';
-import { connect, type ScriptCluster } from './scripts.js';
+import { type MasterNode, type ScriptCluster } from './scripts.js';
 import { atEnd } from '../harness/index.js';
 
 /** Position of the key of the commands scripts use; undefined: none. A command that is not here is a finding. */
@@ -30,64 +31,83 @@ export interface KeyFindings {
   readonly problems: readonly string[];
 }
 
-interface Watched {
-  readonly monitor: Redis;
-  readonly lines: string[][];
-}
-
-/** MONITOR on every master, from now until {@link finish}. */
+/**
+ * MONITOR on one node, from now until {@link finish}. The node tells everybody's commands; only scripts whose keys bear the prefix are
+ * looked at, and only they are taken apart.
+ */
 export class KeyMonitor {
-  private constructor(
-    private readonly cluster: ScriptCluster,
-    private readonly watched: readonly Watched[],
-  ) {}
+  private readonly commands = new Map<string, number>();
+  private readonly problems: string[] = [];
+  private rest = '';
+  private script: string | undefined;
+  private declared = new Set<string>();
+  private marked: (() => void) | undefined;
+  private readonly mark = `seen-${process.pid}-${Date.now()}`;
 
-  static async start(cluster: ScriptCluster): Promise<KeyMonitor> {
-    const watched: Watched[] = [];
-    for (const { port } of cluster.masters) {
-      const lines: string[][] = [];
-      const monitor = await connect(port).monitor();
-      atEnd(async () => monitor.disconnect());
-      monitor.on('monitor', (_time: string, args: string[], source: string) => lines.push([source, ...args]));
-      watched.push({ monitor, lines });
-    }
-    return new KeyMonitor(cluster, watched);
+  private constructor(
+    private readonly socket: Socket,
+    private readonly node: MasterNode,
+    private readonly prefix: string,
+  ) {
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => this.take(chunk));
+    socket.on('error', (error) => this.problems.push(`the node stopped telling what it does: ${error.message}`));
+    socket.on('close', () => {
+      if (this.marked) this.problems.push('the node stopped telling what it does');
+      this.marked?.();
+    });
+  }
+
+  static async start(cluster: ScriptCluster, node: MasterNode): Promise<KeyMonitor> {
+    const socket = createConnection({ port: node.port, host: '127.0.0.1' });
+    atEnd(async () => void socket.destroy());
+    await once(socket, 'connect');
+    const monitor = new KeyMonitor(socket, node, `"${cluster.keys.prefix}:`);
+    socket.write('MONITOR\r\n');
+    await once(socket, 'data');
+    return monitor;
   }
 
   async finish(): Promise<KeyFindings> {
-    const commands = new Map<string, number>();
-    const problems: string[] = [];
-    const mark = `seen-${process.pid}-${Date.now()}`;
-    for (const [i, { monitor, lines }] of this.watched.entries()) {
-      await this.cluster.masters[i]!.client.echo(mark);
-      for (let turn = 0; turn < 1_000 && !lines.some((line) => line[2] === mark); turn++)
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      if (!lines.some((line) => line[2] === mark)) problems.push(`node ${i} stopped telling what it does`);
-      monitor.disconnect();
-      judge(lines, `${this.cluster.keys.prefix}:`, commands, problems);
-    }
-    return { commands, problems };
+    const told = new Promise<void>((resolve) => (this.marked = resolve));
+    if (this.socket.destroyed) this.marked?.();
+    await this.node.client.echo(this.mark);
+    await told;
+    this.marked = undefined;
+    this.socket.destroy();
+    return { commands: this.commands, problems: this.problems };
+  }
+
+  private take(chunk: string): void {
+    const lines = (this.rest + chunk).split('\r\n');
+    this.rest = lines.pop()!;
+    for (const line of lines) this.line(line);
+  }
+
+  /** `+1795168432.123456 [0 lua] "hget" "key" …`; a script's own commands follow its call with nothing in between. */
+  private line(line: string): void {
+    const bracket = line.indexOf(' [0 ');
+    if (!line.startsWith(' [0 lua]', bracket)) {
+      this.script = undefined;
+      if (line.includes(this.prefix) && /\] "evalsha" /i.test(line)) this.call(argumentsOf(line));
+      else if (line.includes(this.mark)) this.marked?.();
+    } else if (this.script !== undefined) this.touch(this.script, argumentsOf(line));
+  }
+
+  private call([, sha1, count, ...keys]: readonly string[]): void {
+    this.script = NAMES.get(sha1!) ?? sha1;
+    this.declared = new Set(keys.slice(0, Number(count)));
+  }
+
+  private touch(script: string, [command = '', ...args]: readonly string[]): void {
+    this.commands.set(script, (this.commands.get(script) ?? 0) + 1);
+    const name = command.toLowerCase();
+    if (!(name in KEY_AT)) this.problems.push(`${script} calls ${name}, which this test does not know`);
+    const at = KEY_AT[name];
+    if (at !== undefined && !this.declared.has(args[at - 1]!))
+      this.problems.push(`${script} touches ${args[at - 1]} by ${name}, which is not in its KEYS`);
   }
 }
 
-/** A script's own commands follow its EVALSHA without anything in between: scripts are atomic. */
-function judge(lines: readonly string[][], prefix: string, commands: Map<string, number>, problems: string[]): void {
-  let name: string | undefined;
-  let declared = new Set<string>();
-  for (const [source, command, ...args] of lines) {
-    if (source !== 'lua') {
-      name = undefined;
-      if (command!.toLowerCase() !== 'evalsha') continue;
-      declared = new Set(args.slice(2, 2 + Number(args[1])));
-      if ([...declared].some((key) => key.startsWith(prefix))) name = NAMES.get(args[0]!);
-      continue;
-    }
-    if (!name) continue;
-    commands.set(name, (commands.get(name) ?? 0) + 1);
-    const lower = command!.toLowerCase();
-    if (!(lower in KEY_AT)) problems.push(`${name} calls ${lower}, which this test does not know`);
-    const at = KEY_AT[lower];
-    if (at !== undefined && !declared.has(args[at - 1]!))
-      problems.push(`${name} touches ${args[at - 1]} by ${lower}, which is not in its KEYS`);
-  }
-}
+const argumentsOf = (line: string): string[] =>
+  [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, argument]) => argument!);

@@ -66,7 +66,7 @@ export function table<Args, Op, R extends { readonly status: StatusName }>(spec:
   void t.test(script.name, async (t) => {
     const cluster = await ScriptCluster.open();
     const partition = cluster.partition(PARTITION);
-    const monitor = await KeyMonitor.start(cluster);
+    const monitor = await KeyMonitor.start(cluster, partition.node);
     await t.test('rows stand in the order of precedence and leave no status of the header out', async (t) => {
       const order = spec.rows.map((row) => script.statuses.indexOf(row.status));
       t.strictSame(

@@ -17,7 +17,8 @@ import {
 } from '../../engine/scripts/script.js';
 import { type FixedKind, type ItemKind, Keys } from '../../engine/keys.js';
 import { Partitions } from '../../engine/partitions.js';
-import { atEnd, testCluster } from '../harness/index.js';
+import { type RedisClusterOptions } from '../../stack/redis-cluster.js';
+import { atEnd, startCluster, testCluster } from '../harness/index.js';
 
 export const FIXED_KINDS = ['meta', 'log', 'due', 'holds', 'claims', 'ids'] as const satisfies readonly FixedKind[];
 
@@ -94,9 +95,19 @@ export class ScriptCluster {
   ) {}
 
   /** The shared test cluster under a prefix of its own, all scripts loaded on its masters. */
-  static async open(partitions = 64): Promise<ScriptCluster> {
+  static async open(): Promise<ScriptCluster> {
     const { redisNodes, prefix } = await testCluster();
-    const first = connect(redisNodes[0]!.port);
+    return ScriptCluster.of(redisNodes[0]!.port, prefix);
+  }
+
+  /** A cluster for this file alone: for tests whose traffic others should not have to bear. */
+  static async own(options: Partial<RedisClusterOptions> = {}): Promise<ScriptCluster> {
+    const { startupNodes } = await startCluster(options);
+    return ScriptCluster.of(startupNodes[0]!.port, 'own');
+  }
+
+  private static async of(port: number, prefix: string, partitions = 64): Promise<ScriptCluster> {
+    const first = connect(port);
     const slots = (await first.call('CLUSTER', 'SLOTS')) as [number, number, [string, number, string]][];
     const masters = new Map<number, MasterNode>();
     for (const [, , [, port, id]] of slots)
