@@ -1,5 +1,6 @@
 /** Puts the parts together: engine, stores, routes, port. */
 import type { Logger } from 'pino';
+import { SoldOut } from '../engine/cache/sold-out.js';
 import { openEngine } from '../engine/index.js';
 import { Partitions } from '../engine/partitions.js';
 import type { Engine } from '../engine/types.js';
@@ -79,9 +80,11 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const service = new Service(config, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
   exposeMetrics(metrics, service, bodies, auth, idempotency);
-  exposeCache(metrics, cache);
+  const soldOut = new SoldOut(cache, config.soldOutMs);
+  exposeCache(metrics, cache, soldOut);
 
-  const routes = allRoutes({ engine, reader: new CachedReader(cache), cache, database }, health, metrics, config);
+  const services = { engine, reader: new CachedReader(cache), cache, soldOut, database };
+  const routes = allRoutes(services, health, metrics, config);
   const partitions = new Partitions(config.partitions);
   const { publicReads } = config;
   const refused = (code: string): void => metrics.problem(code);

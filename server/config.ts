@@ -28,6 +28,8 @@ export interface ServerConfig {
   readonly maxInFlight: number;
   /** Oldest answer from memory, in ms; older ones are read from Redis. (S10) */
   readonly maxStaleMs: number;
+  /** How old the knowledge may be that an item is sold out, for reservations to be refused on it; 0: Redis is always asked. */
+  readonly soldOutMs: number;
   /** Items kept in memory. */
   readonly cacheItems: number;
   /** Bytes of all request bodies held at the same time. */
@@ -81,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
     maxStaleMs: read.integer('HOLDFAST_MAX_STALE_MS', 1_000, 1, 3_600_000),
+    soldOutMs: read.integer('HOLDFAST_SOLD_OUT_MS', 100, 0, 1_000),
     cacheItems: read.integer('HOLDFAST_CACHE_ITEMS', 1_000_000, 1, 100_000_000),
     maxBufferedBytes: read.integer('HOLDFAST_MAX_BUFFERED_BYTES', 64 * 1024 * 1024, 1_048_576, 2 ** 40),
     bodyTimeoutMs: read.integer('HOLDFAST_BODY_TIMEOUT_MS', 10_000, 100, 600_000),

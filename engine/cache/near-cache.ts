@@ -142,18 +142,14 @@ export class NearCache {
     }
   }
 
-  /** Whether it is known, from at most `withinMs` ago, that nothing of the item is left. */
-  soldOut(ref: string, withinMs: number, now = performance.now()): boolean {
+  /** The entry when it is known, from at most `withinMs` ago, that nothing of the item is left. */
+  soldOut(ref: string, withinMs: number, now: number): Entry | undefined {
     const entry = this.shelf.entries.get(ref);
-    if (entry === undefined) return false;
+    if (entry === undefined || entry.available > 0 || !entry.exists) return undefined;
     const { feed } = entry;
     feed.idle = 0;
-    return (
-      entry.available === 0 &&
-      entry.version > 0 &&
-      entry.generation === feed.generation &&
-      now - feed.vouchedAt <= withinMs
-    );
+    entry.seen = this.shelf.now;
+    return entry.generation === feed.generation && now - feed.vouchedAt <= withinMs ? entry : undefined;
   }
 
   /**

@@ -1,11 +1,12 @@
 /** What the near cache tells of itself. (S10) */
 import { COUNTED_AGES, type NearCache } from '../../engine/cache/near-cache.js';
+import type { SoldOut } from '../../engine/cache/sold-out.js';
 import type { Metrics } from '../metrics.js';
 
 /** Upper bounds in ms. */
 const BOUNDS_MS = [1, 5, 10, 25, 50, 100, 250, 500, 1_000];
 
-export function exposeCache(metrics: Metrics, cache: NearCache): void {
+export function exposeCache(metrics: Metrics, cache: NearCache, soldOut: SoldOut): void {
   const { counts, deltas } = cache;
   metrics.gauge('holdfast_cache_items', 'Items in memory.', () => cache.size);
   metrics.counter('holdfast_cache_hits_total', 'Items answered from memory.', () => counts.hits);
@@ -18,6 +19,11 @@ export function exposeCache(metrics: Metrics, cache: NearCache): void {
   metrics.counter('holdfast_cache_reads_total', 'Items read from the store.', () => counts.reads);
   metrics.counter('holdfast_cache_read_failures_total', 'Reads that failed.', () => counts.failures);
   metrics.counter('holdfast_cache_evicted_total', 'Items that left memory.', () => cache.evicted);
+  metrics.counter(
+    'holdfast_sold_out_refusals_total',
+    'Reservations refused because an item was known to be sold out.',
+    () => soldOut.refused,
+  );
   metrics.counter('holdfast_deltas_total', 'Messages of changes.', () => deltas.counts.messages);
   metrics.counter('holdfast_delta_gaps_total', 'Times that messages were missed.', () => deltas.counts.gaps);
   metrics.counter('holdfast_delta_malformed_total', 'Messages nobody understood.', () => deltas.counts.malformed);

@@ -1,6 +1,7 @@
 /** Reservations: hold, look, confirm, release, extend, return. (S3, S5, S9) */
 import type { Ack, CallOptions, Outcome, Reservation } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
+import { reserveUnlessSoldOut } from '../cache/sold-out.js';
 import { refused } from '../http/failures.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
 import { route, type Route } from '../http/route.js';
@@ -28,7 +29,7 @@ export function reservationRoutes(services: Services): Route[] {
   return [reserveRoute(services), findRoute(services), ...changeRoutes(services)];
 }
 
-function reserveRoute({ engine }: Services): Route {
+function reserveRoute({ engine, soldOut }: Services): Route {
   return route({
     method: 'post',
     path: '/v1/reservations',
@@ -55,7 +56,7 @@ function reserveRoute({ engine }: Services): Route {
     handle: async (x, { body: { reservationId = x.changeId, lines, buyerId, holdSeconds, ack } }) => {
       const options = callOptions(x, ack);
       const request = { reservationId, buyerId: buyerOf(x, buyerId), lines, holdSeconds };
-      const outcome = await engine.reservations.reserve(request, options);
+      const outcome = await reserveUnlessSoldOut(engine, soldOut, request, options);
       if (!('value' in outcome)) throw refused(outcome, lines);
       const answer = changed(201, changeBody(outcome.value, outcome.ack), options.ack);
       return { ...answer, headers: [['Location', `/v1/reservations/${outcome.value.reservationId}`]] };

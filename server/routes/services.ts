@@ -1,5 +1,6 @@
 /** What handlers work with. */
 import type { NearCache } from '../../engine/cache/near-cache.js';
+import type { SoldOut } from '../../engine/cache/sold-out.js';
 import type { Engine } from '../../engine/types.js';
 import type { StockReader } from '../cache/reader.js';
 import type { Database } from '../sql/database.js';
@@ -9,6 +10,7 @@ export interface Services {
   readonly reader: StockReader;
   /** What reader keeps; for answers that are put together from it. */
   readonly cache: NearCache;
+  readonly soldOut: SoldOut;
   /** Absent where no database is configured. */
   readonly database: Database | undefined;
 }
