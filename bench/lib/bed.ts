@@ -18,6 +18,13 @@ import { type LocalStack, startLocalStack } from '../../stack/stack.js';
  */
 const REDIS_CONF: Record<string, string> = { 'auto-aof-rewrite-percentage': '0', maxmemory: '8gb' };
 
+export interface StackWish {
+  servers?: number;
+  workers?: number;
+  env?: Record<string, string>;
+  postgresSettings?: Record<string, string>;
+}
+
 export interface BenchStack extends LocalStack {
   authorization: string;
 }
@@ -59,12 +66,13 @@ export class Bed {
   }
 
   /** Redis, Postgres, one server process, one worker process. */
-  async stack(options: { servers?: number; workers?: number; env?: Record<string, string> } = {}): Promise<BenchStack> {
+  async stack(options: StackWish = {}): Promise<BenchStack> {
     const stack = await startLocalStack({
       dir: this.folder('stack'),
       servers: options.servers ?? 1,
       workers: options.workers ?? 1,
       redis: { masters: 1, replicasPerMaster: 1, conf: { maxmemory: '8gb' } },
+      postgresSettings: options.postgresSettings,
       env: { HOLDFAST_LOG_LEVEL: 'warn', ...options.env },
       disposable: true,
     });

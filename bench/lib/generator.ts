@@ -1,5 +1,5 @@
 /**
- * The load generator: a process of its own, told by one JSON argument, answering with one JSON line.
+ * The load generator: a process of its own, told by JSON on its standard input, answering with one JSON line.
  *
  * Open loop: arrivals come at their intended times whatever the server does, and latency counts from the intended time. A
  * server that stalls is so charged for every request that would have come meanwhile, not just for one (no coordinated omission).
@@ -173,6 +173,8 @@ class Generator {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const options = JSON.parse(process.argv[2] ?? '{}') as GeneratorOptions;
+let text = '';
+for await (const chunk of process.stdin) text += String(chunk);
+const options = JSON.parse(text) as GeneratorOptions;
 const result = await new Generator(options).run();
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));

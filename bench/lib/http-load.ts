@@ -15,12 +15,13 @@ const SLACK_MS = 30_000;
 export async function generate(options: GeneratorOptions): Promise<GeneratorResult> {
   const source = import.meta.url.endsWith('.ts');
   const entry = fileURLToPath(new URL(source ? './generator.ts' : './generator.js', import.meta.url));
-  const args = [...(source ? ['--import', import.meta.resolve('tsx')] : []), entry, JSON.stringify(options)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, {
+  const args = [...(source ? ['--import', import.meta.resolve('tsx')] : []), entry];
+  const running = promisify(execFile)(process.execPath, args, {
     maxBuffer: 64 * 1024 * 1024,
     timeout: options.warmupMs + options.durationMs + SLACK_MS,
   });
-  return JSON.parse(stdout) as GeneratorResult;
+  running.child.stdin!.end(JSON.stringify(options));
+  return JSON.parse((await running).stdout) as GeneratorResult;
 }
 
 export interface Capacity {
