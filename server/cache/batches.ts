@@ -48,9 +48,11 @@ export const refsOfJson: Cut = (text) => {
 
 /** The same in MessagePack; `text` has a character a byte. */
 export const refsOfPacked: Cut = (text) => {
-  const start = '\x81\xa5items';
-  if (!text.startsWith(start)) return undefined;
-  let at = start.length;
+  const key = '\xa5items';
+  // A map of one entry in its shortest form, or as msgpackr writes every map.
+  let at = text.charCodeAt(0) === 0x81 ? 1 : text.startsWith('\xde\x00\x01') ? 3 : 0;
+  if (at === 0 || !text.startsWith(key, at)) return undefined;
+  at += key.length;
   const type = text.charCodeAt(at++);
   let count = type & 0x0f;
   if (type === 0xdc) {
