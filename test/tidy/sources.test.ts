@@ -99,10 +99,11 @@ t.test('scripts are loaded by recovery alone and called by hash; no hash is kept
 /** What each room may import, beside itself (docs/architecture.md). */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   engine: [],
-  server: ['engine'],
+  wire: [],
+  server: ['engine', 'wire'],
   workers: ['engine'],
   stack: [],
-  client: [],
+  client: ['engine', 'wire'],
   tools: ['cli', 'engine', 'stack'],
   cli: ['engine', 'server', 'workers', 'stack', 'test'],
 };

@@ -48,7 +48,7 @@ export function read(path: string): string {
 const CODE = /\.(ts|js|mjs|lua|sql)$|^holdfast$|^\.ci\/run$/;
 export const code = files.filter((path) => CODE.test(path));
 /** The rooms of the product; tests and tools look at them from outside. */
-export const product = code.filter((path) => /^(engine|server|workers|stack|cli|client|lua)\//.test(path));
+export const product = code.filter((path) => /^(engine|wire|server|workers|stack|cli|client|lua)\//.test(path));
 
 /** Lines that match. */
 export function grep(paths: readonly string[], pattern: RegExp): string[] {
