@@ -7,6 +7,8 @@ import { memory } from './drivers/memory.js';
 import { overload } from './drivers/overload.js';
 import { reserveEngine } from './drivers/reserve-engine.js';
 import { reserveHttp } from './drivers/reserve-http.js';
+import { replica } from './drivers/replica.js';
+import { stream } from './drivers/stream.js';
 import type { Benchmark } from './lib/types.js';
 
 export const benchmarks: readonly Benchmark[] = [
@@ -14,6 +16,8 @@ export const benchmarks: readonly Benchmark[] = [
   reserveHttp,
   getOne,
   getBatch,
+  stream,
+  replica,
   lifeCycle,
   memory,
   growth,

@@ -12,16 +12,24 @@ import type { PreparedRequest } from './raw-http.js';
 const SLACK_MS = 30_000;
 
 /** Runs the generator once and waits for its answer. */
-export async function generate(options: GeneratorOptions): Promise<GeneratorResult> {
+export function generate(options: GeneratorOptions): Promise<GeneratorResult> {
+  return runProgram<GeneratorOptions, GeneratorResult>('generator', options);
+}
+
+/** Runs a program of this folder: JSON in, JSON out. */
+export async function runProgram<In extends { warmupMs: number; durationMs: number }, Out>(
+  name: string,
+  options: In,
+): Promise<Out> {
   const source = import.meta.url.endsWith('.ts');
-  const entry = fileURLToPath(new URL(source ? './generator.ts' : './generator.js', import.meta.url));
+  const entry = fileURLToPath(new URL(`./${name}.${source ? 'ts' : 'js'}`, import.meta.url));
   const args = [...(source ? ['--import', import.meta.resolve('tsx')] : []), entry];
   const running = promisify(execFile)(process.execPath, args, {
     maxBuffer: 64 * 1024 * 1024,
     timeout: options.warmupMs + options.durationMs + SLACK_MS,
   });
   running.child.stdin!.end(JSON.stringify(options));
-  return JSON.parse((await running).stdout) as GeneratorResult;
+  return JSON.parse((await running).stdout) as Out;
 }
 
 export interface Capacity {
