@@ -87,20 +87,32 @@ export class NearCache {
    */
   hit(ref: string, now: number): Entry | undefined {
     const entry = this.shelf.entries.get(ref);
-    if (entry === undefined) return undefined;
+    return entry !== undefined && this.use(entry, now) ? entry : undefined;
+  }
+
+  /** The same for an entry that a hit has given before: false when it cannot be answered from any more. */
+  use(entry: Entry, now: number): boolean {
     const { feed } = entry;
     const age = now - feed.vouchedAt;
-    if (entry.generation !== feed.generation || age > this.maxStaleMs) {
-      // Whoever comes for it keeps its partition compared, so that the next one finds it vouched for.
-      feed.idle = 0;
-      return undefined;
-    }
-    entry.seen = this.shelf.now;
+    // Whoever comes for it keeps its partition compared, so that the next one finds it vouched for.
     feed.idle = 0;
+    if (entry.generation !== feed.generation || age > this.maxStaleMs) return false;
+    entry.seen = this.shelf.now;
     this.counts.hits++;
     const ms = age | 0;
     this.ages[ms < COUNTED_AGES ? ms : COUNTED_AGES - 1]!++;
-    return entry;
+    return true;
+  }
+
+  /** What is in memory of the item, be it usable or not. */
+  find(ref: string): Entry | undefined {
+    return this.shelf.entries.get(ref);
+  }
+
+  /** Whether it could be answered from now. */
+  usable({ generation, feed }: Entry, now: number): boolean {
+    feed.idle = 0;
+    return generation === feed.generation && now - feed.vouchedAt <= this.maxStaleMs;
   }
 
   /** How many ms an answer from the entry may be out of date, rounded up. */

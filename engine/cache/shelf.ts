@@ -72,6 +72,8 @@ export class Shelf {
       last.place = entry.place;
     }
     entry.place = -1;
+    // Whoever still has it must not take it for followed.
+    entry.generation = -1;
     this.entries.delete(entry.ref);
     this.evicted++;
   }

@@ -11,6 +11,7 @@ import { time } from '../routes/acting.js';
 /** Ages up to here are ready as text. */
 const AGES = 1_024;
 const JSON_AGES = Array.from({ length: AGES }, (_, ms) => `${ms}}`);
+const JSON_AGES_IN_LIST = JSON_AGES.map((age) => `${age},`);
 const PACKED_AGES = Array.from({ length: AGES }, (_, ms) => packedInteger(ms));
 
 /** The item as JSON: everything but `staleMs`'s number and the closing brace, or all of it where there is no such item. */
@@ -26,6 +27,17 @@ function jsonOf(entry: Entry): string {
 export function jsonItem(entry: Entry, staleMs: number): string {
   const head = (entry.json ??= jsonOf(entry));
   return entry.version === 0 ? head : head + (JSON_AGES[staleMs] ?? `${staleMs}}`);
+}
+
+/** `text` and the item, with the comma that has to follow. Two joins an item: a third one could be measured. */
+export function withJsonItem(text: string, entry: Entry, staleMs: number): string {
+  const head = text + (entry.json ??= jsonOf(entry));
+  return head + (entry.version === 0 ? ',' : (JSON_AGES_IN_LIST[staleMs] ?? `${staleMs}},`));
+}
+
+export function withPackedItem(text: string, entry: Entry, staleMs: number): string {
+  const head = text + (entry.bytes ??= packedOf(entry));
+  return entry.version === 0 ? head : head + (PACKED_AGES[staleMs] ?? packedInteger(staleMs));
 }
 
 function packedOf(entry: Entry): string {

@@ -4,7 +4,7 @@ import type { NearCache } from '../../engine/cache/near-cache.js';
 import type { ItemRef, StockLevel } from '../../engine/types.js';
 import { invalidField, Problem, problem, problemOfStatus } from '../http/problems.js';
 import { route, type Answer, type Route } from '../http/route.js';
-import { answerOf, refsOfJson, refsOfPacked, refsOfQuery } from '../cache/batches.js';
+import { Batches, refsOfJson, refsOfPacked, refsOfQuery, type Cut } from '../cache/batches.js';
 import { jsonItem, packedItem } from '../cache/fragments.js';
 import type { StockRead } from '../cache/reader.js';
 import { JSON_TYPE, MESSAGEPACK_TYPE } from '../http/encode.js';
@@ -78,6 +78,7 @@ export function stockRoutes({ reader, cache }: Services): Route[] {
 
 /** The ways in which requests are answered without leaving this turn of the event loop; undefined where that cannot be. */
 function fromMemory(cache: NearCache) {
+  const batches = new Batches(cache);
   return {
     one(this: void, req: HttpRequest, packed: boolean): Buffer | string | undefined {
       // Undefined where there is no question mark, whatever the type says.
@@ -89,15 +90,14 @@ function fromMemory(cache: NearCache) {
       return packed ? Buffer.from(packedItem(entry, staleMs), 'latin1') : jsonItem(entry, staleMs);
     },
     many(this: void, req: HttpRequest, packed: boolean): Buffer | undefined {
-      const refs = refsOfQuery(req.getQuery() ?? '');
-      // What is packed is packed elsewhere, in its own time.
-      if (refs === undefined || acceptsGzip(req.getHeader('accept-encoding'))) return undefined;
-      return answerOf(cache, refs, packed, performance.now());
+      const query = req.getQuery();
+      // What is compressed is compressed elsewhere, in its own time.
+      if (!query || acceptsGzip(req.getHeader('accept-encoding'))) return undefined;
+      return batches.answer(query, refsOfQuery, packed, performance.now());
     },
     quick(this: void, x: Exchange, body: Buffer): Answer | undefined {
       const packed = x.wantsMessagePack;
-      const refs = refsOf(x, body);
-      const found = refs && answerOf(cache, refs, packed, performance.now());
+      const found = listOf(x, body, (list, cut) => batches.answer(list, cut, packed, performance.now()));
       if (found === undefined) return undefined;
       const bytes = x.wantsGzip ? Buffer.from(found) : found;
       return { status: 200, raw: { type: packed ? MESSAGEPACK_TYPE : JSON_TYPE, bytes } };
@@ -105,11 +105,12 @@ function fromMemory(cache: NearCache) {
   };
 }
 
-function refsOf(x: Exchange, body: Buffer): string[] | undefined {
-  if (x.route.method === 'get') return refsOfQuery(x.query);
+/** The list as it stands in the request, and how to read it. */
+function listOf<T>(x: Exchange, body: Buffer, read: (list: string, cut: Cut) => T): T | undefined {
+  if (x.route.method === 'get') return read(x.query, refsOfQuery);
   if (x.query !== '') return undefined;
-  if (x.contentType === JSON_TYPE) return refsOfJson(body.toString('latin1'));
-  return x.contentType === MESSAGEPACK_TYPE ? refsOfPacked(body.toString('latin1')) : undefined;
+  if (x.contentType === JSON_TYPE) return read(body.toString('latin1'), refsOfJson);
+  return x.contentType === MESSAGEPACK_TYPE ? read(body.toString('latin1'), refsOfPacked) : undefined;
 }
 
 export function levelBody(level: StockLevel) {
