@@ -159,7 +159,9 @@ export async function conventionsPart(t: Test, { client }: Scene): Promise<void>
     const packed = await rawGet(`${client.url}/v1/stock?items=${items}`, { 'accept-encoding': 'gzip, br' });
     t.equal(plain.headers['content-encoding'], undefined);
     t.equal(packed.headers['content-encoding'], 'gzip');
-    t.same(JSON.parse(gunzipSync(packed.bytes).toString()), JSON.parse(plain.bytes.toString()));
+    // How old an answer from memory may be differs from one request to the next; nothing else does.
+    const timeless = (bytes: Buffer): string => bytes.toString().replace(/"staleMs":\d+/g, '"staleMs":0');
+    t.equal(timeless(gunzipSync(packed.bytes)), timeless(plain.bytes));
     t.ok(packed.bytes.length < plain.bytes.length / 4);
     const small = await rawGet(`${client.url}/v1/stock/${LOCATION}/${sku}`, { 'accept-encoding': 'gzip' });
     t.equal(small.headers['content-encoding'], undefined, 'below 1 kB it is not');

@@ -1,4 +1,5 @@
 /** Probes, metrics, the document, the explorer, and addresses there are not. */
+import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { readFileSync } from 'node:fs';
 import type { Test } from 'tap';
@@ -6,6 +7,7 @@ import { PROBLEMS } from '../../../server/http/problems.js';
 import { statuses } from '../../../engine/scripts/generated/statuses.js';
 import type { Client } from '../support.js';
 import { LOCATION, makeItem, sampleOf, type Scene } from './scene.js';
+import { projectRoot } from '../../../stack/project.js';
 
 export async function operationsPart(t: Test, { client, stack }: Scene): Promise<void> {
   await t.test('the document is valid OpenAPI 3.1', async (t) => {
@@ -23,7 +25,7 @@ export async function operationsPart(t: Test, { client, stack }: Scene): Promise
     for (const { kind, code, http } of Object.values(statuses)) {
       if (kind !== 'ok') t.match(PROBLEMS.get(code), { http }, code);
     }
-    const page = readFileSync(new URL('../../../docs/http.md', import.meta.url), 'utf8');
+    const page = readFileSync(join(projectRoot(), 'docs/http.md'), 'utf8');
     const rows = [...page.matchAll(/^\| `(\w+)`\s*\| (\d{3})\s*\|/gm)].map(([, code, http]) => `${code} ${http}`);
     t.same(rows.sort(), [...PROBLEMS.values()].map(({ code, http }) => `${code} ${http}`).sort());
     const used = new Set(client.all.flatMap(({ codes }) => [...codes.values()].flat()));
