@@ -59,6 +59,7 @@ export default tseslint.config(
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly' } },
   },
+  { files: ['bench/k6/**'], languageOptions: { globals: { __ENV: 'readonly' } } },
   arrows(['engine/**'], ['server', 'workers', 'cli', 'bench', 'client', 'web', 'stack', 'test', 'tools']),
   arrows(['server/**'], ['workers', 'cli', 'bench', 'client', 'web', 'stack', 'test', 'tools']),
   arrows(['workers/**'], ['server', 'cli', 'bench', 'client', 'web', 'stack', 'test', 'tools']),

@@ -76,7 +76,8 @@ function choose(names: readonly string[]): readonly Benchmark[] {
   if (names.length === 0) return benchmarks;
   return names.map((name) => {
     const found = benchmarks.find((benchmark) => benchmark.name === name);
-    if (!found) throw new Error(`There is no benchmark ${name}. These are: ${benchmarks.map((one) => one.name).join(', ')}.`);
+    if (!found)
+      throw new Error(`There is no benchmark ${name}. These are: ${benchmarks.map((one) => one.name).join(', ')}.`);
     return found;
   });
 }
@@ -104,7 +105,9 @@ function merge(results: Results): Results {
   }
   const kept = before.filter((old) => !stamped.some(({ name }) => name === old.name));
   const rank = (name: string): number => benchmarks.findIndex((one) => one.name === name);
-  const reports = [...kept, ...stamped].filter(({ name }) => rank(name) >= 0).sort((a, b) => rank(a.name) - rank(b.name));
+  const reports = [...kept, ...stamped]
+    .filter(({ name }) => rank(name) >= 0)
+    .sort((a, b) => rank(a.name) - rank(b.name));
   return { ...results, reports };
 }
 

@@ -36,7 +36,14 @@ export const getBatch: Benchmark = {
         measure: async () => {
           const account = accounting(stackPids(stack));
           const { warmupSeconds, seconds } = settings;
-          const result = await capacity({ host: HOST, port: stack.port, request, connections: CONNECTIONS, warmupSeconds, seconds });
+          const result = await capacity({
+            host: HOST,
+            port: stack.port,
+            request,
+            connections: CONNECTIONS,
+            warmupSeconds,
+            seconds,
+          });
           const cost = account(`${label}, a request, load from ${result.generator}`, result.accepted);
           if (result.errors > 0) report.voids.push(`${label}: ${result.errors} requests failed`);
           return { rate: result.rate * BATCH, p99: result.p99, cost };
@@ -47,12 +54,25 @@ export const getBatch: Benchmark = {
     );
     for (const { name, label } of forms(asked)) {
       const samples = results.get(name)!;
-      metric(report, name, label, 'items/s', samples.map(({ rate }) => rate));
+      metric(
+        report,
+        name,
+        label,
+        'items/s',
+        samples.map(({ rate }) => rate),
+      );
       report.costs.push(samples.at(-1)!.cost);
     }
     const rateOf = (name: string): number => median(results.get(name)!.map(({ rate }) => rate));
     goal(report, '≥ 5,000,000 answers a second in MessagePack', rateOf('msgpack'), '>=', 5_000_000, 'items/s');
-    goal(report, '≥ 3,500,000 answers a second in JSON', Math.max(rateOf('json'), rateOf('json-get')), '>=', 3_500_000, 'items/s');
+    goal(
+      report,
+      '≥ 3,500,000 answers a second in JSON',
+      Math.max(rateOf('json'), rateOf('json-get')),
+      '>=',
+      3_500_000,
+      'items/s',
+    );
     Object.assign(report, {
       what: `${CONNECTIONS} connections ask for the same ${BATCH} items of ${ITEMS}; an answer is the stock of one item.`,
     });

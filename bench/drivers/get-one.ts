@@ -44,7 +44,13 @@ export const getOne: Benchmark = {
     const helloRates = theirs!.map(({ rate }) => rate);
     metric(report, 'get', 'Holdfast, GET /v1/stock/{location}/{sku}', '/s', rates);
     metric(report, 'hello', '(e) uWebSockets.js, hello world', '/s', helloRates);
-    metric(report, 'get-p99', 'P99 at capacity (closed loop)', 'ms', ours!.map(({ p99 }) => p99));
+    metric(
+      report,
+      'get-p99',
+      'P99 at capacity (closed loop)',
+      'ms',
+      ours!.map(({ p99 }) => p99),
+    );
     metric(report, 'ratio', 'Holdfast ÷ (e)', '×', ratios(rates, helloRates));
     report.costs.push(ours!.at(-1)!.cost, theirs!.at(-1)!.cost);
     goal(report, '≥ 0.85 × (e)', median(ratios(rates, helloRates)), '>=', 0.85, '×');

@@ -63,7 +63,8 @@ async function grow(
   measure: (size: number) => Promise<Sample>,
 ): Promise<Map<number, Sample[]>> {
   const found = new Map<number, Sample[]>(sizes.map((size) => [size, []]));
-  for (let round = 0; round < settings.rounds; round++) for (const size of sizes) found.get(size)!.push(await measure(size));
+  for (let round = 0; round < settings.rounds; round++)
+    for (const size of sizes) found.get(size)!.push(await measure(size));
   return found;
 }
 

@@ -42,7 +42,9 @@ export const lifeCycle: Benchmark = {
     const startedAt = Date.now() + settings.warmupSeconds * 1_000;
     const measured = await orders(run, stack, engine, items, rate, seconds);
     const lag = await audit(run, stack, engine, items, measured.orders, [startedAt, startedAt + seconds * 1_000]);
-    say(`reserve ${describe(measured.reserve)}; confirm p99 ${measured.confirm.p99.toFixed(2)} ms; persist lag p99 ${lag.p99.toFixed(0)} ms`);
+    say(
+      `reserve ${describe(measured.reserve)}; confirm p99 ${measured.confirm.p99.toFixed(2)} ms; persist lag p99 ${lag.p99.toFixed(0)} ms`,
+    );
     for (const [key, label] of [
       ['reserve', 'Reserve'],
       ['confirm', 'Confirm'],
@@ -75,7 +77,9 @@ export const lifeCycle: Benchmark = {
 };
 
 async function prepare(engine: Engine): Promise<ItemRef[]> {
-  const name = (kind: string) => (_: unknown, n: number): ItemRef => ({ location: 'main', sku: `${kind}-${n}` });
+  const name =
+    (kind: string) =>
+    (_: unknown, n: number): ItemRef => ({ location: 'main', sku: `${kind}-${n}` });
   const items = [
     ...Array.from({ length: HOT_ITEMS }, name('hot')),
     ...Array.from({ length: TAIL_ITEMS }, name('tail')),
@@ -147,12 +151,15 @@ async function audit(
   for (let at = 0; at < items.length; at += 500)
     for (const level of await engine.stock.check(items.slice(at, at + 500))) {
       inRedis += level!.sold;
-      if (level!.available + level!.reserved + level!.sold !== STOCK) report.voids.push(`${level!.sku} does not add up`);
+      if (level!.available + level!.reserved + level!.sold !== STOCK)
+        report.voids.push(`${level!.sku} does not add up`);
       if (level!.reserved !== 0) report.voids.push(`${level!.sku} has ${level!.reserved} units reserved and none held`);
     }
   const inPostgres = await takenUnits(stack.databaseUrl);
   if (inRedis !== done) report.voids.push(`${done} orders were confirmed, Redis has sold ${inRedis}`);
-  if (inPostgres.sold !== done) report.voids.push(`${done} orders were confirmed, Postgres has sold ${inPostgres.sold}`);
-  if (inPostgres.movements !== done) report.voids.push(`${done} orders, ${inPostgres.movements} movements of their sale`);
+  if (inPostgres.sold !== done)
+    report.voids.push(`${done} orders were confirmed, Postgres has sold ${inPostgres.sold}`);
+  if (inPostgres.movements !== done)
+    report.voids.push(`${done} orders, ${inPostgres.movements} movements of their sale`);
   return persistLag(stack.databaseUrl, between);
 }

@@ -32,9 +32,13 @@ export const memory: Benchmark = {
       busy.withLog,
     ]);
     metric(report, 'trimmed', 'The same after the log was trimmed', 'bytes', [busy.trimmed]);
-    metric(report, 'lone-with-log', `A hold with its log entry, ${lone.toLocaleString('en-US')} calls one by one`, 'bytes', [
-      quiet.withLog,
-    ]);
+    metric(
+      report,
+      'lone-with-log',
+      `A hold with its log entry, ${lone.toLocaleString('en-US')} calls one by one`,
+      'bytes',
+      [quiet.withLog],
+    );
     metric(report, 'lone-trimmed', 'The same after the log was trimmed', 'bytes', [quiet.trimmed]);
     goal(report, '≤ 250 bytes a live hold with its log entry', busy.withLog, '<=', 250, 'bytes');
     goal(report, '≤ 200 bytes after trimming', busy.trimmed, '<=', 200, 'bytes');

@@ -53,14 +53,23 @@ export const replica: Benchmark = {
       found.changes.push(load.all.ok / ((times.warmupMs + times.durationMs + SETTLE_MS) / 1_000));
       found.arrival.push(latencyOf(result.arrival).p99);
       found.bound.push(latencyOf(result.bound).p99);
-      say(`round ${round + 1}: ${Math.round(result.reads / result.seconds)} reads/s, change heard p99 ${found.arrival.at(-1)!.toFixed(0)} ms`);
+      say(
+        `round ${round + 1}: ${Math.round(result.reads / result.seconds)} reads/s, change heard p99 ${found.arrival.at(-1)!.toFixed(0)} ms`,
+      );
     }
     metric(report, 'reads', 'Reads of one process', '/s', found.reads);
     metric(report, 'changes', 'Changes made meanwhile', '/s', found.changes);
     metric(report, 'arrival-p99', 'From a change to its arrival in the replica, P99', 'ms', found.arrival);
     metric(report, 'bound-p99', 'Age of what was read as the replica bounds it, P99', 'ms', found.bound);
     goal(report, '≥ 10,000,000 reads a second', median(found.reads), '>=', 10_000_000, '/s');
-    goal(report, `staleness P99 ≤ 50 ms at ${CHANGES.toLocaleString('en-US')} changes a second`, median(found.arrival), '<=', 50, 'ms');
+    goal(
+      report,
+      `staleness P99 ≤ 50 ms at ${CHANGES.toLocaleString('en-US')} changes a second`,
+      median(found.arrival),
+      '<=',
+      50,
+      'ms',
+    );
     Object.assign(report, {
       what:
         `A process subscribes to ${ITEMS.toLocaleString('en-US')} items through the client and reads them in turn without a pause but for its connection; ` +

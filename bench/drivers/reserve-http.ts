@@ -50,7 +50,9 @@ export const reserveHttp: Benchmark = {
       if (failed > 0) report.voids.push(`${failed} of ${sum(result.all)} requests at half of capacity failed`);
       const latency = latencyOf(result.accepted);
       for (const key of ['p50', 'p95', 'p99'] as const) half[key].push(latency[key]);
-      say(`round ${round + 1}: ${Math.round(full.rate)}/s (${full.generator}); at ${Math.round(rate)}/s p99 ${latency.p99.toFixed(2)} ms`);
+      say(
+        `round ${round + 1}: ${Math.round(full.rate)}/s (${full.generator}); at ${Math.round(rate)}/s p99 ${latency.p99.toFixed(2)} ms`,
+      );
     }
     report.voids.push(...(await auditItem(engine, ITEM, { stocked: STOCKED, taken, slack })));
     metric(report, 'capacity', `Capacity, ${CONNECTIONS} connections`, '/s', rates);

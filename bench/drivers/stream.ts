@@ -43,7 +43,11 @@ export const stream: Benchmark = {
       if (operation === 'reserve') taken += result.done;
       if (sum(result.failed) > 0) report.voids.push(`${operation}: ${JSON.stringify(result.failed)}`);
       const what = operation === 'reserve' ? 'reserve over the stream' : `stock of ${BATCH} items over the stream`;
-      return { rate: result.answers / result.seconds, p99: latencyOf(result.latency).p99, cost: account(what, result.done) };
+      return {
+        rate: result.answers / result.seconds,
+        p99: latencyOf(result.latency).p99,
+        cost: account(what, result.done),
+      };
     };
     const variants = (['reserve', 'stock'] as const).map((name) => ({ name, measure: measure(name) }));
     const describe = ({ rate, p99 }: { rate: number; p99: number }): string =>
@@ -53,8 +57,20 @@ export const stream: Benchmark = {
     const reserve = results.get('reserve')!;
     const stock = results.get('stock')!;
     const answers = stock.map(({ rate }) => rate * BATCH);
-    metric(report, 'reserve', 'Reservations', '/s', reserve.map(({ rate }) => rate));
-    metric(report, 'reserve-p99', `P99 of a frame of ${SHAPES.reserve.requestsPerFrame} (closed loop)`, 'ms', reserve.map(({ p99 }) => p99));
+    metric(
+      report,
+      'reserve',
+      'Reservations',
+      '/s',
+      reserve.map(({ rate }) => rate),
+    );
+    metric(
+      report,
+      'reserve-p99',
+      `P99 of a frame of ${SHAPES.reserve.requestsPerFrame} (closed loop)`,
+      'ms',
+      reserve.map(({ p99 }) => p99),
+    );
     metric(report, 'stock', `Stock, ${BATCH} items a request`, 'items/s', answers);
     report.costs.push(reserve.at(-1)!.cost, stock.at(-1)!.cost);
     goal(report, '≥ 100,000 reservations a second', median(reserve.map(({ rate }) => rate)), '>=', 100_000, '/s');

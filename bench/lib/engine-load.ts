@@ -40,7 +40,7 @@ export async function closedLoop(options: ClosedOptions): Promise<ClosedResult> 
   let measured = 0;
   let turn = 0;
   const caller = async (): Promise<void> => {
-    for (let began = performance.now(); began < until; ) {
+    for (let began = performance.now(); began < until;) {
       try {
         if (await call(turn++)) all.ok++;
         else all.refused++;

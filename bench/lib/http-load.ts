@@ -59,7 +59,8 @@ export interface CapacityOptions {
 let wrkFound: boolean | undefined;
 
 export function hasWrk(): boolean {
-  wrkFound ??= !process.env.HOLDFAST_BENCH_NO_WRK && spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
+  wrkFound ??=
+    !process.env.HOLDFAST_BENCH_NO_WRK && spawnSync('wrk', ['--version'], { stdio: 'ignore' }).error === undefined;
   return wrkFound;
 }
 
@@ -138,7 +139,16 @@ async function wrk(
     writeFileSync(script, wrkScript(request), 'latin1');
     const duration = `${Math.max(1, Math.round(seconds))}s`;
     const url = `http://${host}:${port}${request.path}`;
-    const out = await output('wrk', ['-t1', `-c${connections}`, `-d${duration}`, '--timeout', '10s', '-s', script, url]);
+    const out = await output('wrk', [
+      '-t1',
+      `-c${connections}`,
+      `-d${duration}`,
+      '--timeout',
+      '10s',
+      '-s',
+      script,
+      url,
+    ]);
     const line = out.split('\n').find((text) => text.startsWith('{'));
     if (!line) throw new Error(`wrk said nothing that can be read:\n${out}`);
     const summary = JSON.parse(line) as WrkSummary;
@@ -160,7 +170,8 @@ function output(command: string, args: string[]): Promise<string> {
 }
 
 function wrkScript({ method, headers, body = '' }: PreparedRequest): string {
-  const quoted = (text: string) => `"${Array.from(text, (char) => `\\${String(char.charCodeAt(0)).padStart(3, '0')}`).join('')}"`;
+  const quoted = (text: string) =>
+    `"${Array.from(text, (char) => `\\${String(char.charCodeAt(0)).padStart(3, '0')}`).join('')}"`;
   return [
     `wrk.method = "${method}"`,
     ...(method === 'GET' ? [] : [`wrk.body = ${quoted(body)}`]),

@@ -12,7 +12,8 @@ export async function drained(engine: Engine, timeoutMs: number): Promise<string
     );
     const missing = behind.reduce((sum, { seq, persisted }) => sum + seq - persisted.seq, 0);
     if (missing === 0) return undefined;
-    if (performance.now() > patience) return `${missing} events are not in Postgres after ${timeoutMs / 1_000} s: loss or lag`;
+    if (performance.now() > patience)
+      return `${missing} events are not in Postgres after ${timeoutMs / 1_000} s: loss or lag`;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

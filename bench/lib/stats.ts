@@ -28,7 +28,7 @@ export function goal(
 
 export interface Variant<T> {
   readonly name: string;
-  measure(round: number): Promise<T>;
+  readonly measure: (round: number) => Promise<T>;
 }
 
 /** A B C A B C …: whatever drifts on the machine meets every variant alike. */

@@ -59,13 +59,13 @@ export interface Run {
   readonly bed: Bed;
   readonly report: Report;
   /** Progress, one line. */
-  say(line: string): void;
+  readonly say: (line: string) => void;
 }
 
 export interface Benchmark {
   readonly name: string;
   readonly title: string;
-  run(run: Run): Promise<void>;
+  readonly run: (run: Run) => Promise<void>;
 }
 
 export function emptyReport(name: string, title: string): Report {

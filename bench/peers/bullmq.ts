@@ -15,7 +15,9 @@ export async function bullmqOrders(
   seconds: number,
 ): Promise<{ rate: number; faults: string[] }> {
   await withPg(databaseUrl, (client) =>
-    client.query(`create table if not exists bullmq_orders (id text primary key, buyer text not null, quantity int not null)`),
+    client.query(
+      `create table if not exists bullmq_orders (id text primary key, buyer text not null, quantity int not null)`,
+    ),
   );
   await startChild(bed, 'peers/bullmq-worker', [`${redisPort}`, databaseUrl]);
   const connection = new Redis({ port: redisPort, host: '127.0.0.1', maxRetriesPerRequest: null });

@@ -75,10 +75,9 @@ export async function preparePgUnits(postgres: Postgres, units: number): Promise
     await client.query(`
       create table bench_units (id bigint primary key, sku int not null, hold bigint, buyer text, deadline timestamptz);
       create sequence bench_hold_ids;`);
-    await client.query(
-      'insert into bench_units (id, sku) select n, 1 from generate_series(1, $1::bigint) as n',
-      [units],
-    );
+    await client.query('insert into bench_units (id, sku) select n, 1 from generate_series(1, $1::bigint) as n', [
+      units,
+    ]);
     await client.query(`create index on bench_units (sku) where hold is null`);
     await client.query('vacuum analyze bench_units');
   });
@@ -104,7 +103,8 @@ async function best(
   audit: () => Promise<string[]>,
 ): Promise<{ rate: number; faults: string[] }> {
   let rate = 0;
-  for (const clients of CLIENTS) rate = Math.max(rate, await pgbench(url, statement, clients, Math.max(2, seconds / 2)));
+  for (const clients of CLIENTS)
+    rate = Math.max(rate, await pgbench(url, statement, clients, Math.max(2, seconds / 2)));
   return { rate, faults: await audit() };
 }
 

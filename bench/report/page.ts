@@ -22,7 +22,10 @@ export function pageOf(results: Results): string {
     '| benchmark | goal | measured | |',
     '|---|---|---|---|',
     ...results.reports.flatMap(({ name, goals }) =>
-      goals.map(({ text, value, unit, met }) => `| ${name} | ${text} | ${withUnit(value, unit)} | ${met ? 'met' : '**missed**'} |`),
+      goals.map(
+        ({ text, value, unit, met }) =>
+          `| ${name} | ${text} | ${withUnit(value, unit)} | ${met ? 'met' : '**missed**'} |`,
+      ),
     ),
     '',
     ...results.reports.flatMap(section),
@@ -42,7 +45,11 @@ function section(report: StoredReport): string[] {
   for (const note of report.notes) lines.push(`- ${note}`);
   for (const skipped of report.skipped) lines.push(`- Not measured: ${skipped}.`);
   if (report.notes.length + report.skipped.length > 0) lines.push('');
-  if (report.at) lines.push(`Run ${report.at.slice(0, 16).replace('T', ' ')} UTC at commit ${report.commit}, ${report.seconds} s.`, '');
+  if (report.at)
+    lines.push(
+      `Run ${report.at.slice(0, 16).replace('T', ' ')} UTC at commit ${report.commit}, ${report.seconds} s.`,
+      '',
+    );
   return lines;
 }
 
