@@ -10,6 +10,7 @@ import { time } from '../routes/acting.js';
 
 /** Ages up to here are ready as text. */
 const AGES = 1_024;
+const wide = new DataView(new ArrayBuffer(8));
 const JSON_AGES = Array.from({ length: AGES }, (_, ms) => `${ms}}`);
 const JSON_AGES_IN_LIST = JSON_AGES.map((age) => `${age},`);
 const PACKED_AGES = Array.from({ length: AGES }, (_, ms) => packedInteger(ms));
@@ -86,7 +87,9 @@ function packedInteger(value: number): string {
   if (value < 0x100) return `\xcc${bytesOf(value, 1)}`;
   if (value < 0x10000) return `\xcd${bytesOf(value, 2)}`;
   if (value < 0x100000000) return `\xce${bytesOf(value, 4)}`;
-  return `\xcf${bytesOf(Math.floor(value / 0x100000000), 4)}${bytesOf(value % 0x100000000, 4)}`;
+  // As a float: it holds every whole number up to 2^53, and decoders make big integers of 64-bit ones.
+  wide.setFloat64(0, value);
+  return `\xcb${bytesOf(wide.getUint32(0), 4)}${bytesOf(wide.getUint32(4), 4)}`;
 }
 
 function bytesOf(value: number, size: number): string {
