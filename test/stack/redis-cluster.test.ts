@@ -14,6 +14,15 @@ async function write(nodes: { host: string; port: number }[]): Promise<void> {
   const redis = new Cluster(nodes);
   for (let i = 0; i < KEYS; i++) await redis.set(`key:${i}`, `value ${i}`);
   redis.disconnect();
+  await Promise.all(nodes.map(({ port }) => written(port)));
+}
+
+/** `appendfsync everysec` lets a write wait while an fsync is slow: what a killed process keeps is what it has written. */
+async function written(port: number): Promise<void> {
+  await withAdmin(port, async (redis) => {
+    while (!/^aof_buffer_length:0\r?$/m.test(await redis.info('persistence')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  });
 }
 
 async function missing(nodes: { host: string; port: number }[]): Promise<number[]> {

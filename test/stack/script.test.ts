@@ -109,7 +109,10 @@ t.test('the first run installs and builds, the second does neither and is silent
   const p = project();
   const first = await p.run(['status', '--data', 'x y']);
   t.match(first, { code: 0, stdout: 'ran status --data x y\n' });
-  t.strictSame(p.calls(), ['npm ci --no-audit --no-fund --no-update-notifier --loglevel=error', 'npm run --silent build']);
+  t.strictSame(p.calls(), [
+    'npm ci --no-audit --no-fund --no-update-notifier --loglevel=error',
+    'npm run --silent build',
+  ]);
   t.match(first.stderr, /installing npm packages\n.*building/s);
   const second = await p.run(['status'], { cwd: '/' });
   t.strictSame(second, { code: 0, stdout: 'ran status\n', stderr: '' });

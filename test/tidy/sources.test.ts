@@ -105,7 +105,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   stack: [],
   client: ['engine', 'wire'],
   tools: ['cli', 'engine', 'stack'],
-  cli: ['engine', 'server', 'workers', 'stack', 'test'],
+  cli: ['bench', 'engine', 'server', 'workers', 'stack', 'test'],
 };
 
 t.test('imports point one way', async (t) => {

@@ -110,7 +110,7 @@ t.test('what a cut-off master sold beyond the point where epochs parted is gone'
   const item = items[partition]!;
   const dump = async () => {
     const dumps = new Map<string, Buffer>();
-    for (const key of await keysOf(partition)) dumps.set(key, (await bench.redis.dumpBuffer(key)));
+    for (const key of await keysOf(partition)) dumps.set(key, await bench.redis.dumpBuffer(key));
     return dumps;
   };
   const putBack = async (dumps: ReadonlyMap<string, Buffer>) => {
