@@ -90,7 +90,7 @@ export class Client {
       checkItems(lines);
       ack = ackNumber(options.ack);
     } catch (error) {
-      return Promise.reject(error as HoldfastError);
+      return Promise.reject(error);
     }
     const reservationId = request.reservationId ?? newReservationId(lines[0]!, this.partitions);
     return this.change(

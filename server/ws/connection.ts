@@ -216,7 +216,9 @@ export class Connection implements Listener {
       this.hub.counts.framesOut++;
       ws.send(frame, true, false);
       // What it does not read it cannot have been waiting for; its calls are answered by their ids on the next connection.
-      if (ws.getBufferedAmount() > this.hub.limits.dropBytes) this.drop();
+      if (ws.getBufferedAmount() > this.hub.limits.dropBytes) {
+        this.drop();
+      }
     }
     this.hub.giveBack(writer);
   }

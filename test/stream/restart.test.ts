@@ -1,0 +1,73 @@
+/** Servers that end, in order and not: calls come through by their ids, subscriptions come back, nothing is done twice. */
+import t from 'tap';
+import { connect } from '../../client/index.js';
+import { openEngine } from '../../engine/index.js';
+import { startStack } from '../harness/index.js';
+import { codeOf, LOCATION, startScene, until } from './support.js';
+
+await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001', async (t) => {
+  const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '10000' });
+  const sku = await scene.item(2_000);
+  const lines = [{ location: LOCATION, sku, quantity: 1 }];
+  const client = await scene.client({ maxBackoffMs: 100 });
+  const states: string[] = [];
+  const watcher = await scene.client({ maxBackoffMs: 100, onState: (state) => states.push(state) });
+  await watcher.subscribe(lines);
+  const calls = Array.from({ length: 500 }, () => codeOf(client.reserve({ lines }, { timeoutMs: 2_000 })));
+  await new Promise((resolve) => setImmediate(resolve));
+  await scene.server.stop();
+  const codes = await Promise.all(calls);
+  // What came behind the goodbye was not carried out, and there is no other server to go to.
+  t.same(
+    [...new Set(codes)].filter((code) => code !== 'done' && code !== 'not_connected' && code !== 'shard_unavailable'),
+    [],
+  );
+  await until(() => states.includes('waiting'), 'the client knows that it is alone');
+  t.ok(watcher.replica.get(LOCATION, sku), 'what was known stays known');
+  t.equal(await codeOf(client.reserve({ lines }, { timeoutMs: 100 })), 'not_connected', 'nothing was changed, it says');
+});
+
+await t.test('kill -9 of the server in the middle of a sale', async (t) => {
+  const stack = await startStack({ servers: 1 });
+  const engine = await openEngine({ redis: stack.redisUrl, recovery: 'external' });
+  t.teardown(() => engine.close());
+  const item = { location: LOCATION, sku: 'hot' };
+  await engine.stock.configure(item, {});
+  await engine.stock.restock(item, { quantity: 3_000 });
+  const { authorization } = await stack.authorization('service');
+  const client = await connect({ url: stack.url, token: authorization.slice(7), maxBackoffMs: 200 });
+  t.teardown(() => client.close());
+  await client.subscribe([item]);
+  const results: Promise<string>[] = [];
+  const options = { timeoutMs: 60_000 };
+  const sale = async () => {
+    for (let round = 0; round < 40; round++) {
+      const some = Array.from({ length: 100 }, () =>
+        codeOf(client.reserve({ lines: [{ ...item, quantity: 1 }] }, options)),
+      );
+      results.push(...some);
+      await Promise.all(some);
+    }
+  };
+  const sold = sale();
+  for (let kills = 0; kills < 2; kills++) {
+    const before = results.length;
+    await until(() => results.length > before + 500, 'the sale goes on');
+    const [server] = stack.servers;
+    server!.kill('SIGKILL');
+    await until(() => !server!.running, 'it is dead');
+    await server!.start();
+  }
+  await sold;
+  const codes = await Promise.all(results);
+  const count = (code: string) => codes.filter((one) => one === code).length;
+  t.equal(count('done'), 3_000, 'every unit was sold, each to one caller, through two deaths');
+  t.equal(count('insufficient_stock'), 1_000);
+  const [level] = await engine.stock.check([item]);
+  t.match(level, { available: 0, reserved: 3_000 });
+  await until(() => client.replica.get(LOCATION, 'hot')?.reserved === 3_000, 'the replica has caught up');
+  const { reservationId } = await client
+    .reserve({ lines: [{ ...item, quantity: 1 }] })
+    .catch(() => ({ reservationId: '' }));
+  t.equal(reservationId, '');
+});
