@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { projectRoot } from '../../../stack/project.js';
 import { pathToFileURL } from 'node:url';
 import type { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
@@ -105,10 +106,7 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 /** The generated files and script.ts beside them, as JavaScript, whatever loader runs this test. */
 async function load(): Promise<{ boxMove: Move; boxLook: Look; scripts: Move[] }> {
   const files = new Map(built.files);
-  files.set(
-    'engine/scripts/script.ts',
-    readFileSync(new URL('../../../engine/scripts/script.ts', import.meta.url), 'utf8'),
-  );
+  files.set('engine/scripts/script.ts', readFileSync(join(projectRoot(), 'engine/scripts/script.ts'), 'utf8'));
   files.set('engine/keys.ts', "export type FixedKind = 'meta';\nexport type ItemKind = 'stock' | 'buyers';\n");
   files.delete('docs/scripts.md');
   const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true };

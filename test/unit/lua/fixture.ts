@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
+import { projectRoot } from '../../../stack/project.js';
 import { formatDiagnostic } from '../../../tools/lua/diagnostics.js';
 import { build, type Built } from '../../../tools/lua/pipeline.js';
 
@@ -10,7 +11,7 @@ import { build, type Built } from '../../../tools/lua/pipeline.js';
 export type Files = Readonly<Record<string, string | undefined>>;
 
 /** The parsing functions that bindings call are the project's own. */
-const PARSE = readFileSync(new URL('../../../lua/include/parse.lua', import.meta.url), 'utf8');
+const PARSE = readFileSync(join(projectRoot(), 'lua/include/parse.lua'), 'utf8');
 
 const status = (number: number, name: string, kind: string): object => ({
   number,

@@ -3,15 +3,15 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { projectRoot } from '../../../stack/project.js';
 import { parseLua } from '../../../tools/lua/ast.js';
 import { build } from '../../../tools/lua/pipeline.js';
 import { analyse } from '../../../tools/lua/scope.js';
 import { startRedis } from './redis.js';
 import { GOOD, project, withBody, write } from './fixture.js';
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const ROOT = projectRoot();
 const GENERATED = 'engine/scripts/generated';
 
 interface Run {
