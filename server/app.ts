@@ -11,6 +11,7 @@ import { CachedReader } from './cache/reader.js';
 import type { ServerConfig } from './config.js';
 import { docsRoutes } from './docs.js';
 import { Health } from './health.js';
+import { Admission } from './http/admission.js';
 import { BodyReader } from './http/body.js';
 import type { Route } from './http/route.js';
 import { QuietLog } from './http/quiet-log.js';
@@ -77,7 +78,18 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const cache = engine.openCache({ maxStaleMs: config.maxStaleMs, items: config.cacheItems });
   const bodies = new BodyReader(config.maxBufferedBytes, config.bodyTimeoutMs);
   const metrics = new Metrics();
-  const service = new Service(config, bodies, auth, idempotency, metrics, log);
+  const admission = new Admission({
+    most: config.maxInFlight,
+    // Where everybody waits for Postgres, being under way for long is no sign of a queue.
+    targetMs: config.ack === 'durable' ? 0 : config.maxQueueMs,
+  });
+  metrics.gauge(
+    'holdfast_http_shedding',
+    '1 while requests are refused because they queue.',
+    () => +admission.shedding,
+  );
+  metrics.counter('holdfast_http_turned_away_total', 'Requests refused before they began.', () => admission.refused);
+  const service = new Service(config, admission, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
   exposeMetrics(metrics, service, bodies, auth, idempotency);
   const soldOut = new SoldOut(cache, config.soldOutMs);

@@ -26,6 +26,8 @@ export interface ServerConfig {
   readonly publicReads: boolean;
   /** Requests carried out at the same time; one more is refused with 503 `overloaded`. */
   readonly maxInFlight: number;
+  /** Milliseconds that requests may queue for each other before some are refused; 0: only their number counts. */
+  readonly maxQueueMs: number;
   /** Oldest answer from memory, in ms; older ones are read from Redis. (S10) */
   readonly maxStaleMs: number;
   /** How old the knowledge may be that an item is sold out, for reservations to be refused on it; 0: Redis is always asked. */
@@ -81,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     ack: read.oneOf('HOLDFAST_ACK', ACKS, 'replicated'),
     logLevel: read.oneOf('HOLDFAST_LOG_LEVEL', LOG_LEVELS, 'info'),
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
+    maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 20, 0, 60_000),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
     maxStaleMs: read.integer('HOLDFAST_MAX_STALE_MS', 1_000, 1, 3_600_000),
     soldOutMs: read.integer('HOLDFAST_SOLD_OUT_MS', 100, 0, 1_000),

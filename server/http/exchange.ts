@@ -6,6 +6,7 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import type { Ack } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
+import type { Admission } from './admission.js';
 import type { Receiving } from './body.js';
 import { acceptsGzip, prefersMessagePack } from './negotiate.js';
 import { problem } from './problems.js';
@@ -38,12 +39,15 @@ export function requestIdOf(req: HttpRequest): string {
 
 /**
  * All headers of an ordinary answer in one call: each call into uWebSockets.js costs about as much as looking an item up.
+ * @returns the ms since `startedAt`
+ *
  * Nothing in the value comes from a client but the request id, whose characters are checked.
  */
-export function writeUsualHeaders(res: HttpResponse, type: string, requestId: string, startedAt: number): void {
+export function writeUsualHeaders(res: HttpResponse, type: string, requestId: string, startedAt: number): number {
   const ms = performance.now() - startedAt;
   const time = TIMES[Math.round(ms * 100)] ?? ms.toFixed(2);
   res.writeHeader('Content-Type', `${type}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: ${time}\r\n${USUAL}`);
+  return ms;
 }
 
 export type Headers = readonly (readonly [string, string])[];
@@ -81,6 +85,9 @@ export class Exchange {
   receiving: Receiving | undefined;
   /** A handler is at work: the request is not over before it rests, even when the client has gone. */
   working = false;
+
+  /** Where it is counted among those under way, until it waits for something else. */
+  admission: Admission | undefined;
 
   private res: HttpResponse | undefined;
   private readonly prefer: string;
@@ -130,6 +137,12 @@ export class Exchange {
   ackWanted(inBody: Ack | undefined): Ack | undefined {
     if (inBody !== undefined || this.prefer === '') return inBody;
     return ACK_PREFERENCE.exec(this.prefer)?.[1]?.toLowerCase() as Ack | undefined;
+  }
+
+  /** What it waits for from here on (Postgres) is no queue of this process. */
+  waitsElsewhere(): void {
+    this.admission?.stand();
+    this.admission = undefined;
   }
 
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): void {

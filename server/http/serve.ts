@@ -9,21 +9,31 @@ import type { Caller } from '../auth/caller.js';
 import type { Idempotency, Turn } from '../idempotency/idempotency.js';
 import type { Metrics, RouteMetrics } from '../metrics.js';
 import { isId } from '../schemas/ids.js';
+import type { Admission } from './admission.js';
 import type { BodyReader } from './body.js';
 import { decodeBody } from './decode.js';
-import { compress, encodeAnswer, encodeProblem, JSON_TYPE, MESSAGEPACK_TYPE, worthCompressing } from './encode.js';
+import {
+  compress,
+  encodeAnswer,
+  encodeProblem,
+  JSON_TYPE,
+  MESSAGEPACK_TYPE,
+  PROBLEM_TYPE,
+  worthCompressing,
+} from './encode.js';
 import { Exchange, requestIdOf, writeUsualHeaders, type Encoded } from './exchange.js';
 import { problemOf } from './failures.js';
 import { prefersMessagePack } from './negotiate.js';
-import { invalidField, problem, type Problem } from './problems.js';
+import { packMessage } from './msgpack.js';
+import { invalidField, problem, problemBody, RETRY_AFTER, type Problem } from './problems.js';
 import { parseQuery } from './query.js';
 import { QuietLog } from './quiet-log.js';
 import type { Answer, Route } from './route.js';
+import { statusLine } from './status-lines.js';
 
 const EMPTY = Buffer.alloc(0);
 
 export interface ServeOptions {
-  readonly maxInFlight: number;
   readonly publicReads: boolean;
 }
 
@@ -37,6 +47,7 @@ export class Service {
 
   constructor(
     private readonly options: ServeOptions,
+    private readonly admission: Admission,
     private readonly bodies: BodyReader,
     private readonly auth: Authenticator,
     private readonly idempotency: Idempotency,
@@ -78,15 +89,14 @@ export class Service {
   }
 
   private begin(route: Route, measured: RouteMetrics, res: HttpResponse, req: HttpRequest, any = false): void {
+    const admitted = !route.essential && this.admission.enter(performance.now());
+    if (!admitted && !route.essential) return this.turnAway(measured, res, req);
     this.inFlight += 1;
     const x = new Exchange(route, res, req, (ended, status) => this.end(ended, measured, status));
+    if (admitted) x.admission = this.admission;
     // Whatever it sends is not going to be read.
     if (any) x.unread = req.getMethod() !== 'get' && req.getMethod() !== 'head';
     try {
-      if (this.inFlight > this.options.maxInFlight && !route.essential) {
-        x.unread = route.method !== 'get';
-        return this.fail(x, problem('overloaded'));
-      }
       if (route.method === 'get') return this.identify(x, EMPTY);
       const declared = req.getHeader('content-length');
       this.bodies.read(
@@ -100,6 +110,28 @@ export class Service {
     }
   }
 
+  /** Refused at once, for as little as can be: what it costs is taken from those that were let in. */
+  private turnAway(measured: RouteMetrics, res: HttpResponse, req: HttpRequest): void {
+    const startedAt = performance.now();
+    const requestId = requestIdOf(req);
+    const found = problem('overloaded');
+    this.metrics.problem(found.kind.code);
+    this.quiet.warn(found.kind.code, { code: found.kind.code, requestId }, 'requests are turned away');
+    const packed = prefersMessagePack(req.getHeader('accept'));
+    const body = problemBody(found, requestId);
+    res.writeStatus(statusLine(found.kind.http));
+    const ms = writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE, requestId, startedAt);
+    res.writeHeader('Retry-After', String(RETRY_AFTER[found.kind.code]));
+    // A small body is read and thrown away by the parser, and the connection can be used again; one that may be long is not waited for.
+    const method = req.getMethod();
+    const length = req.getHeader('content-length');
+    const close = this.draining || (method !== 'get' && method !== 'head' && !(length.length <= 4 && length !== ''));
+    const bytes = packed ? packMessage(body) : JSON.stringify(body);
+    if (method === 'head') res.endWithoutBody(Buffer.byteLength(bytes), close);
+    else res.end(bytes, close);
+    measured.record(found.kind.http, performance.now() - startedAt);
+  }
+
   /** Costs a request less than a promise would: the answer is out before this returns, so it cannot be aborted meanwhile. */
   private answeredAtOnce(
     instant: NonNullable<Route['instant']>,
@@ -110,16 +142,17 @@ export class Service {
     if (this.draining) return false;
     const startedAt = performance.now();
     const packed = prefersMessagePack(req.getHeader('accept'));
-    const found = instant(req, packed);
+    const found = instant(req, packed, startedAt);
     if (found === undefined) return false;
     writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : JSON_TYPE, requestIdOf(req), startedAt);
     res.end(found);
-    measured.record(200, performance.now() - startedAt);
+    measured.record(200, ms);
     return true;
   }
 
   private end(x: Exchange, measured: RouteMetrics, status: number): void {
     this.inFlight -= 1;
+    if (x.admission !== undefined) this.admission.leave();
     this.bodies.release(x);
     measured.record(status, performance.now() - x.startedAt);
     if (this.inFlight === 0) this.idle?.();

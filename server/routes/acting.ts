@@ -24,6 +24,7 @@ export function buyerFor({ role, sub }: Caller, named: string | undefined): stri
 /** The audit trail names the subject of the token. (S7) */
 export function callOptions(x: Exchange, ackInBody: Ack | undefined): CallOptions {
   const ack = x.ackWanted(ackInBody);
+  if (ack === 'durable') x.waitsElsewhere();
   return ack === undefined ? { actor: x.who.sub } : { actor: x.who.sub, ack };
 }
 
