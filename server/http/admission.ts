@@ -1,9 +1,10 @@
 /**
- * Sheds before it collapses (G4). What counts is not how many requests are under way but how long they will take: by Little's law
- * that is their number divided by the rate at which requests end. When that stays above the target for a whole interval, what
- * arrives is a standing queue and no burst; from then on only as many are let in as end within the target, the rest is refused at
- * once, and those who were let in keep their latency.
+ * Sheds before it collapses (G4). What counts is not how many requests are under way but how long they take. When the mean of those
+ * that end stays above the target for a whole interval, what arrives is a standing queue and no burst. From then on only as many are
+ * let in as end within the target (Little's law: their rate times the target), the rest is refused at once, and those who were let
+ * in keep their latency. When nobody had to be refused for an interval, everybody is let in again.
  *
+ * The number under way says little by itself: answers of one script call come together, so it swings between none and all.
  * Few requests are never refused, whatever they wait for: a slow database is no overload.
  */
 
@@ -26,36 +27,44 @@ export class Admission {
   /** Refused so far. */
   refused = 0;
   private active = 0;
+  /** Since the last look. */
   private ended = 0;
+  private spentMs = 0;
+  private most = 0;
   /** Requests that end in a millisecond. */
   private rate = 0;
   private lookedAt = 0;
   private lateSince: number | undefined;
+  private refusedAt = 0;
   private limit: number;
 
   constructor(private readonly options: AdmissionOptions) {
     this.limit = options.most;
   }
 
-  /** Whether it is refused while that many are let in. */
+  /** Some are refused although fewer than `most` are under way. */
   get shedding(): boolean {
     return this.limit < this.options.most;
   }
 
-  /** False: it must be refused. Otherwise `leave` follows, or `stand` and then nothing. */
+  /** False: it must be refused. Otherwise `leave` or `stand` follows. Times are of performance.now(). */
   enter(now: number): boolean {
     if (now - this.lookedAt >= LOOK_MS) this.look(now);
     if (this.active >= this.limit) {
       this.refused++;
+      this.refusedAt = now;
       return false;
     }
     this.active++;
+    if (this.active > this.most) this.most = this.active;
     return true;
   }
 
-  leave(): void {
+  /** It has ended, after so long. */
+  leave(ms: number): void {
     this.active--;
     this.ended++;
+    this.spentMs += ms;
   }
 
   /** It goes on to wait for something that nobody else has to wait for meanwhile: it is not counted any more. */
@@ -64,24 +73,31 @@ export class Admission {
   }
 
   private look(now: number): void {
-    const { most, targetMs } = this.options;
-    const rate = this.ended / (now - this.lookedAt);
+    const { targetMs } = this.options;
+    const { ended, most } = this;
+    const elapsed = now - this.lookedAt;
     // After a rest there is no rate to smooth.
-    this.rate = now - this.lookedAt > STANDING_MS ? rate : this.rate + SMOOTHING * (rate - this.rate);
+    this.rate = elapsed > STANDING_MS ? ended / elapsed : this.rate + SMOOTHING * (ended / elapsed - this.rate);
+    const late = most > FLOOR && (ended === 0 || this.spentMs / ended > targetMs);
     this.lookedAt = now;
     this.ended = 0;
+    this.spentMs = 0;
+    this.most = this.active;
     if (targetMs === 0) return;
-    const fits = Math.min(most, Math.max(FLOOR, Math.ceil(this.rate * targetMs)));
     if (this.shedding) {
-      // As long as it is full, the queue would stand again at once.
-      if (this.active < this.limit / 2) {
-        this.limit = most;
-        this.lateSince = undefined;
-      } else this.limit = fits;
-      return;
-    }
-    if (this.active <= fits) this.lateSince = undefined;
+      if (now - this.refusedAt > STANDING_MS) this.limit = this.options.most;
+      else this.limit = this.fitting();
+      this.lateSince = undefined;
+    } else if (!late) this.lateSince = undefined;
     else if (this.lateSince === undefined) this.lateSince = now;
-    else if (now - this.lateSince >= STANDING_MS) this.limit = fits;
+    else if (now - this.lateSince >= STANDING_MS) {
+      this.limit = this.fitting();
+      this.refusedAt = now;
+    }
+  }
+
+  private fitting(): number {
+    const { most, targetMs } = this.options;
+    return Math.min(most, Math.max(FLOOR, Math.ceil(this.rate * targetMs)));
   }
 }

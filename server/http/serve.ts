@@ -146,15 +146,16 @@ export class Service {
     if (found === undefined) return false;
     writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : JSON_TYPE, requestIdOf(req), startedAt);
     res.end(found);
-    measured.record(200, ms);
+    measured.record(200, performance.now() - startedAt);
     return true;
   }
 
   private end(x: Exchange, measured: RouteMetrics, status: number): void {
     this.inFlight -= 1;
-    if (x.admission !== undefined) this.admission.leave();
+    const ms = performance.now() - x.startedAt;
+    x.admission?.leave(ms);
     this.bodies.release(x);
-    measured.record(status, performance.now() - x.startedAt);
+    measured.record(status, ms);
     if (this.inFlight === 0) this.idle?.();
   }
 
