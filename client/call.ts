@@ -8,6 +8,9 @@ export interface CallKind {
   readonly changes: boolean;
 }
 
+/** `first`: it was never sent before. */
+export type Columns = (link: Link, id: number, first: boolean) => unknown[];
+
 export const READ: CallKind = { changes: false };
 export const CHANGE: CallKind = { changes: true };
 
@@ -28,7 +31,7 @@ export class Call {
     readonly id: number,
     readonly kind: CallKind,
     /** The request's columns; what they name may be numbered anew on every connection. */
-    readonly columns: (link: Link, id: number) => unknown[],
+    readonly columns: Columns,
     private readonly read: (answer: readonly unknown[]) => unknown,
     /** By performance.now(). */
     readonly deadline: number,

@@ -1,6 +1,8 @@
 /** The client: calls, subscriptions, the replica. */
-import { ACKS, LEVEL_COLUMNS, OP, STATES } from '../wire/stream.js';
-import { CHANGE, READ } from './call.js';
+import { ACKS, LEVEL_COLUMNS, OP } from '../wire/stream.js';
+import { level, readFound, readReservation } from './answers.js';
+import { CHANGE, READ, type Columns } from './call.js';
+import { DEFAULT_TIMEOUT_MS, DEFAULT_CONNECT_MS, DEFAULT_IN_FLIGHT, DEFAULT_BACKOFF_MS, PING_MS } from './defaults.js';
 import { Dispatcher } from './dispatcher.js';
 import { HoldfastError } from './errors.js';
 import { newReservationId } from './ids.js';
@@ -9,6 +11,7 @@ import type { ReplicaItem } from './replica-item.js';
 import { Replica } from './replica.js';
 import { defaultSocket, streamUrl } from './socket.js';
 import type {
+  Ack,
   CallOptions,
   ClientState,
   ConnectOptions,
@@ -20,14 +23,7 @@ import type {
   StockAnswer,
   StockLevel,
 } from './types.js';
-import type { Ack } from './types.js';
 import { ackNumber, checkItem, checkItems, refOf } from './check.js';
-
-const DEFAULT_TIMEOUT_MS = 5_000;
-const DEFAULT_CONNECT_MS = 10_000;
-const DEFAULT_IN_FLIGHT = 10_000;
-const DEFAULT_BACKOFF_MS = 5_000;
-const PING_MS = 5_000;
 
 /** Resolves when the server has answered and taken the token. @throws HoldfastError `unauthenticated`, `not_connected` */
 export async function connect(options: ConnectOptions): Promise<Client> {
@@ -69,7 +65,6 @@ export class Client {
     this.pinger = setInterval(() => this.ping(), PING_MS);
   }
 
-  /** Calls that are not answered yet. */
   get inFlight(): number {
     return this.dispatcher.inFlight;
   }
@@ -90,14 +85,15 @@ export class Client {
       checkItems(lines);
       ack = ackNumber(options.ack);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
+    const made = request.reservationId === undefined;
     const reservationId = request.reservationId ?? newReservationId(lines[0]!, this.partitions);
     return this.change(
-      (link, id) => {
+      (link, id, first) => {
         const flat: unknown[] = [];
         for (const line of lines) flat.push(link.item(refOf(line)), line.quantity);
-        return [OP.reserve, id, reservationId, flat, buyerId, holdSeconds, ack];
+        return [OP.reserve, id, reservationId, flat, buyerId, holdSeconds, ack, first && made ? true : undefined];
       },
       readReservation,
       reservationId,
@@ -291,54 +287,11 @@ export class Client {
   }
 
   private change<T>(
-    columns: (link: Link, id: number) => unknown[],
+    columns: Columns,
     read: (answer: readonly unknown[]) => T,
     askAgainBy: string,
     options: CallOptions,
   ): Promise<T> {
     return this.dispatcher.submit(CHANGE, columns, read, options.timeoutMs ?? this.timeoutMs, askAgainBy);
   }
-}
-
-function readReservation(answer: readonly unknown[]): Reservation {
-  const expiresAt = answer[4] as number;
-  return {
-    reservationId: answer[2] as string,
-    status: STATES[answer[3] as number]!,
-    expiresAt,
-    expiresInMs: Math.max(0, expiresAt - (answer[5] as number)),
-    ack: ACKS[answer[6] as number]!,
-    repeated: answer[1] === 1,
-  };
-}
-
-function readFound(answer: readonly unknown[]): FoundReservation {
-  const expiresAt = answer[4] as number;
-  const flat = answer[7] as readonly unknown[];
-  const lines: FoundReservation['lines'][number][] = [];
-  for (let at = 0; at < flat.length; at += 3) {
-    const [location, sku] = (flat[at] as string).split(':') as [string, string];
-    lines.push({ location, sku, quantity: flat[at + 1] as number, returned: flat[at + 2] as number });
-  }
-  return {
-    reservationId: answer[2] as string,
-    status: STATES[answer[3] as number]!,
-    expiresAt,
-    expiresInMs: Math.max(0, expiresAt - (answer[5] as number)),
-    buyerId: answer[6] as string,
-    lines,
-  };
-}
-
-function level({ location, sku }: ItemRef, flat: readonly unknown[], at: number): StockLevel | undefined {
-  if (flat[at] === null) return undefined;
-  return {
-    location,
-    sku,
-    available: flat[at] as number,
-    reserved: flat[at + 1] as number,
-    sold: flat[at + 2] as number,
-    version: flat[at + 3] as number,
-    updatedAt: flat[at + 4] as number,
-  };
 }

@@ -2,7 +2,7 @@
  * Calls under way: gathered into frames, held to their deadlines, sent again by their ids when a connection ends. Every change
  * has an id that is known before it is sent, so sending it again is always safe.
  */
-import { Call, type CallKind } from './call.js';
+import { Call, type CallKind, type Columns } from './call.js';
 import { Connector, type ConnectorOptions } from './connector.js';
 import { HoldfastError } from './errors.js';
 import type { Link } from './link.js';
@@ -57,7 +57,7 @@ export class Dispatcher {
   /** @throws HoldfastError (as a rejection) `overloaded` when too many are under way, `closed` */
   submit<T>(
     kind: CallKind,
-    columns: (link: Link, id: number) => unknown[],
+    columns: Columns,
     read: (answer: readonly unknown[]) => T,
     timeoutMs: number,
     askAgainBy?: string,
@@ -115,7 +115,7 @@ export class Dispatcher {
         call.link = link;
         call.attempts++;
         link.inFlight++;
-        requests.push(trimmed(call.columns(link, call.id)));
+        requests.push(trimmed(call.columns(link, call.id, call.attempts === 1)));
       }
       if (requests.length > 0) link.send(requests);
     }

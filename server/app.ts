@@ -101,7 +101,7 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const { publicReads } = config;
   const refused = (code: string): void => metrics.problem(code);
   const stream = new Stream(
-    { engine, cache, database, auth, partitions, publicReads, log, limits: config.stream, refused },
+    { engine, cache, soldOut, database, auth, partitions, publicReads, log, limits: config.stream, refused },
     metrics,
   );
   const main = await openPort(service, routes, config.host, config.port, (app) => stream.mount(app));

@@ -20,7 +20,10 @@ export const OP = {
   ping: 2,
   /** `[3, id, first, [ref, …]]`: declares items, numbered from `first` on, which is how many there were → `[id, 0]` */
   items: 3,
-  /** `[10, id, reservationId?, [item, quantity, …], buyerId?, holdSeconds?, ack?]` → RESERVATION */
+  /**
+   * `[10, id, reservationId?, [item, quantity, …], buyerId?, holdSeconds?, ack?, new?]` → RESERVATION. `new`: true where the id was
+   * never sent before, so that it may be refused without asking the store when an item is known to be sold out.
+   */
   reserve: 10,
   /** `[11, id, reservationId, ack?]` → RESERVATION */
   confirm: 11,

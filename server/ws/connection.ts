@@ -4,22 +4,20 @@
  */
 import type { WebSocket } from 'uWebSockets.js';
 import type { CallOptions, ItemRef } from '../../engine/types.js';
-import { ACKS, CLOSE, DONE, EXISTS, LEVEL_COLUMNS, LIMITS, PUSH, VERSION } from '../../wire/stream.js';
+import { ACKS, CLOSE, DONE, EXISTS, LIMITS, PUSH, VERSION } from '../../wire/stream.js';
 import type { Caller } from '../auth/caller.js';
 import { unauthenticated } from '../auth/verify.js';
 import { problem, type Problem } from '../http/problems.js';
 import type { Hub } from './hub.js';
 import { readFrame } from './read.js';
-import type { Listener, Topic } from './topics.js';
+import { Subscriptions } from './subscriptions.js';
 import type { FrameWriter } from './write.js';
 
 /** A frame of answers that has grown to this leaves before its turn is over. */
 const FRAME_BYTES = 256 * 1024;
-/** Changes in one push. */
-const PUSHED = 2_000;
 const LAST_ID = 0xffff_ffff;
 
-export class Connection implements Listener {
+export class Connection {
   caller: Caller | undefined;
   closed = false;
   /** Nothing more is taken; what is owed is still answered. */
@@ -35,15 +33,14 @@ export class Connection implements Listener {
   private waiting: unknown[][] | undefined;
   private options: CallOptions[] = [];
   private writer: FrameWriter | undefined;
-  private readonly topics = new Map<Topic, number>();
-  private readonly dirty = new Set<Topic>();
-  private readonly partitions = new Map<number, number>();
+  readonly subscriptions: Subscriptions;
 
   constructor(
     private readonly hub: Hub,
     private readonly ws: WebSocket<unknown>,
     caller: Caller | undefined,
   ) {
+    this.subscriptions = new Subscriptions(this, hub);
     this.identify(caller);
     const { limits } = hub;
     const writer = this.begin(6);
@@ -223,81 +220,9 @@ export class Connection implements Listener {
     this.hub.giveBack(writer);
   }
 
-  // ── subscriptions ──
-
-  get subscriptions(): number {
-    return this.topics.size;
-  }
-
-  subscribe(number: number): void {
-    const topic = this.hub.topics.join(this.refs[number]!, this);
-    if (this.topics.has(topic)) return;
-    this.topics.set(topic, number);
-    this.partitions.set(topic.partition, (this.partitions.get(topic.partition) ?? 0) + 1);
-    this.hub.listening.add(this);
-    if (topic.columns !== undefined) this.changed(topic);
-  }
-
-  unsubscribe(number: number): void {
-    for (const [topic, known] of this.topics) if (known === number) this.leave(topic);
-    if (this.topics.size === 0) this.hub.listening.delete(this);
-  }
-
-  private leave(topic: Topic): void {
-    this.topics.delete(topic);
-    this.dirty.delete(topic);
-    const left = (this.partitions.get(topic.partition) ?? 1) - 1;
-    if (left === 0) this.partitions.delete(topic.partition);
-    else this.partitions.set(topic.partition, left);
-    this.hub.topics.leave(topic, this);
-  }
-
-  changed(topic: Topic): void {
-    this.dirty.add(topic);
-    this.hub.news(this);
-  }
-
-  /**
-   * Pushes the newest of what has changed, and how old it is. False while the client is slow to read: what changes meanwhile
-   * replaces what waits, so that a client that catches up gets the newest counts once.
-   */
-  tell(): boolean {
-    if (this.closed) return true;
-    if (this.ws.getBufferedAmount() > this.hub.limits.pauseBytes) {
-      this.hub.counts.paused++;
-      return false;
-    }
-    while (this.dirty.size > 0) this.push();
-    this.vouch();
-    return true;
-  }
-
-  private push(): void {
-    const count = Math.min(this.dirty.size, PUSHED);
-    const writer = this.begin(2);
-    writer.number(PUSH.changes);
-    writer.array(count * (1 + LEVEL_COLUMNS));
-    let left = count;
-    for (const topic of this.dirty) {
-      if (left-- === 0) break;
-      this.dirty.delete(topic);
-      writer.number(this.topics.get(topic)!);
-      writer.raw(topic.columns!);
-    }
-    this.hub.counts.changes += count;
-  }
-
-  private vouch(): void {
-    if (this.topics.size === 0) return;
-    const { common, unusual } = this.hub.staleness(this.partitions.keys());
-    const writer = this.begin(3);
-    writer.number(PUSH.vouch);
-    writer.number(common);
-    writer.array(unusual.length);
-    for (const value of unusual) {
-      if (value === Infinity) writer.nil();
-      else writer.number(value);
-    }
+  /** Bytes that wait for the client to read. */
+  get backlog(): number {
+    return this.ws.getBufferedAmount();
   }
 
   // ── the end ──
@@ -321,7 +246,7 @@ export class Connection implements Listener {
     if (publicReads || this.waiting !== undefined) return;
     if (caller === undefined && now - this.openedAt > this.hub.limits.authMs)
       this.end(CLOSE.unauthenticated, 'no token was sent in time');
-    if (caller !== undefined && caller.expiresAt <= Date.now() && this.topics.size > 0)
+    if (caller !== undefined && caller.expiresAt <= Date.now() && this.subscriptions.size > 0)
       this.end(CLOSE.unauthenticated, 'the token has expired');
   }
 
@@ -339,8 +264,7 @@ export class Connection implements Listener {
   /** The socket is gone. What is in flight is carried out all the same. */
   gone(): void {
     this.closed = true;
-    for (const topic of [...this.topics.keys()]) this.leave(topic);
-    this.hub.listening.delete(this);
+    this.subscriptions.clear();
   }
 }
 

@@ -1,5 +1,6 @@
 /** What all connections of a process share. */
 import type { Logger } from 'pino';
+import type { SoldOut } from '../../engine/cache/sold-out.js';
 import type { NearCache } from '../../engine/index.js';
 import type { Partitions } from '../../engine/partitions.js';
 import type { Engine } from '../../engine/types.js';
@@ -17,6 +18,7 @@ import { FrameWriter } from './write.js';
 export interface StreamServices {
   readonly engine: Engine;
   readonly cache: NearCache;
+  readonly soldOut: SoldOut;
   readonly database: Database | undefined;
   readonly auth: Authenticator;
   readonly partitions: Partitions;
@@ -114,7 +116,7 @@ export class Hub {
     for (const c of [...this.withNews]) {
       this.withNews.delete(c);
       // A slow client is asked again with the next tick.
-      if (!c.tell()) this.news(c);
+      if (!c.subscriptions.tell()) this.news(c);
     }
   };
 
@@ -135,7 +137,7 @@ export class Hub {
     const now = performance.now();
     for (const c of [...this.connections]) c.check(now);
     if (now - this.toldAt < this.limits.vouchMs / 2) return;
-    for (const c of [...this.listening]) if (!this.withNews.has(c)) c.tell();
+    for (const c of [...this.listening]) if (!this.withNews.has(c)) c.subscriptions.tell();
   }
 
   close(): void {

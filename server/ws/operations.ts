@@ -37,7 +37,7 @@ export const OPERATIONS: readonly (Operation | undefined)[] = table({
   [OP.stock]: stock,
   [OP.subscribe]: subscribe,
   [OP.unsubscribe]: (_hub, c, id, r) => {
-    for (const number of list(r[2], 'items')) if (typeof number === 'number') c.unsubscribe(number);
+    for (const number of list(r[2], 'items')) if (typeof number === 'number') c.subscriptions.remove(number);
     c.done(id, 2);
   },
 });
@@ -126,11 +126,20 @@ function reserve(hub: Hub, c: Connection, id: number, r: unknown[]): void {
     lines,
     holdSeconds: (r[5] ?? undefined) as number | undefined,
   };
-  const call = hub.services.engine.reservations.reserve(request, c.callOptions(r[6]));
-  c.settle(id, call, (_c, _id, outcome) => {
+  const { engine, soldOut } = hub.services;
+  const lineOf = (ref: string) => lines.findIndex(({ location, sku }) => `${location}:${sku}` === ref);
+  const options = c.callOptions(r[6]);
+  // An id that was used before may belong to an answer that was lost: it has to be given again.
+  if (request.reservationId === undefined || r[7] === true) {
+    const gone = soldOut.find(lines.map(({ location, sku }) => `${location}:${sku}`));
+    if (gone !== undefined) return c.refuse(id, 'insufficient_stock', 0, lineOf(gone));
+  }
+  c.settle(id, engine.reservations.reserve(request, options), (_c, _id, outcome) => {
     if ('value' in outcome) return writeReservation(c, id, outcome);
     const { item } = outcome;
-    const line = item && lines.findIndex(({ location, sku }) => location === item.location && sku === item.sku);
+    const ref = item && `${item.location}:${item.sku}`;
+    const line = ref === undefined ? undefined : lineOf(ref);
+    if (outcome.status === 'insufficient_stock' && outcome.available === 0 && ref !== undefined) soldOut.learn(ref);
     c.refuse(id, problemOfStatus(outcome.status).code, outcome.available, line);
   });
 }
@@ -272,11 +281,11 @@ function writeStock(c: Connection, id: number, found: readonly Known['entry'][],
 function subscribe(hub: Hub, c: Connection, id: number, r: unknown[]): void {
   mayRead(hub, c);
   const numbers = list(r[2], 'items', hub.limits.itemsPerRequest);
-  if (c.subscriptions + numbers.length > hub.limits.subscriptions)
+  if (c.subscriptions.size + numbers.length > hub.limits.subscriptions)
     throw invalidField('items', `a connection may be subscribed to ${hub.limits.subscriptions}`);
   for (const number of numbers)
     if (typeof number !== 'number' || c.items[number] === undefined)
       throw invalidField('items', 'only numbers of declared items can be subscribed to');
-  for (const number of numbers as number[]) c.subscribe(number);
+  for (const number of numbers as number[]) c.subscriptions.add(number);
   c.done(id, 2);
 }
