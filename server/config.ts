@@ -83,7 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     ack: read.oneOf('HOLDFAST_ACK', ACKS, 'replicated'),
     logLevel: read.oneOf('HOLDFAST_LOG_LEVEL', LOG_LEVELS, 'info'),
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
-    maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 20, 0, 60_000),
+    maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 50, 0, 60_000),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
     maxStaleMs: read.integer('HOLDFAST_MAX_STALE_MS', 1_000, 1, 3_600_000),
     soldOutMs: read.integer('HOLDFAST_SOLD_OUT_MS', 100, 0, 1_000),

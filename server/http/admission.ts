@@ -15,6 +15,11 @@ const STANDING_MS = 100;
 const LOOK_MS = 20;
 /** Weight of the newest look at the rate. */
 const SMOOTHING = 0.3;
+/**
+ * The best rate lately is what counts, forgotten by a fifth a second: refusing takes time too, so that the rate sinks while it is
+ * being refused, and a limit that followed it would sink with it (measured: to a tenth).
+ */
+const FORGETTING = 0.995;
 
 export interface AdmissionOptions {
   /** More are never under way. */
@@ -31,8 +36,9 @@ export class Admission {
   private ended = 0;
   private spentMs = 0;
   private most = 0;
-  /** Requests that end in a millisecond. */
+  /** Requests that end in a millisecond: now, and at best lately. */
   private rate = 0;
+  private best = 0;
   private lookedAt = 0;
   private lateSince: number | undefined;
   private refusedAt = 0;
@@ -78,6 +84,7 @@ export class Admission {
     const elapsed = now - this.lookedAt;
     // After a rest there is no rate to smooth.
     this.rate = elapsed > STANDING_MS ? ended / elapsed : this.rate + SMOOTHING * (ended / elapsed - this.rate);
+    this.best = Math.max(this.rate, this.best * FORGETTING ** (elapsed / LOOK_MS));
     const late = most > FLOOR && (ended === 0 || this.spentMs / ended > targetMs);
     this.lookedAt = now;
     this.ended = 0;
@@ -98,6 +105,6 @@ export class Admission {
 
   private fitting(): number {
     const { most, targetMs } = this.options;
-    return Math.min(most, Math.max(FLOOR, Math.ceil(this.rate * targetMs)));
+    return Math.min(most, Math.max(FLOOR, Math.ceil(this.best * targetMs)));
   }
 }

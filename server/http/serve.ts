@@ -33,6 +33,13 @@ import { statusLine } from './status-lines.js';
 
 const EMPTY = Buffer.alloc(0);
 
+/** What the refused are told, ready but for the request id (which needs no escaping): an error with its trace costs more than all else. */
+const TURNED_AWAY = problem('overloaded');
+const TURNED_AWAY_FIELDS = { code: TURNED_AWAY.kind.code };
+const TURNED_AWAY_RETRY = String(RETRY_AFTER[TURNED_AWAY.kind.code]);
+const [TURNED_AWAY_HEAD = '', TURNED_AWAY_TAIL = ''] = JSON.stringify(problemBody(TURNED_AWAY, '\0')).split('\\u0000');
+const SMALL_LENGTH = /^\d{1,4}$/;
+
 export interface ServeOptions {
   readonly publicReads: boolean;
 }
@@ -114,22 +121,23 @@ export class Service {
   private turnAway(measured: RouteMetrics, res: HttpResponse, req: HttpRequest): void {
     const startedAt = performance.now();
     const requestId = requestIdOf(req);
-    const found = problem('overloaded');
-    this.metrics.problem(found.kind.code);
-    this.quiet.warn(found.kind.code, { code: found.kind.code, requestId }, 'requests are turned away');
+    const { code, http } = TURNED_AWAY.kind;
+    this.metrics.problem(code);
+    this.quiet.warn(code, TURNED_AWAY_FIELDS, 'requests are turned away');
     const packed = prefersMessagePack(req.getHeader('accept'));
-    const body = problemBody(found, requestId);
-    res.writeStatus(statusLine(found.kind.http));
-    const ms = writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE, requestId, startedAt);
-    res.writeHeader('Retry-After', String(RETRY_AFTER[found.kind.code]));
-    // A small body is read and thrown away by the parser, and the connection can be used again; one that may be long is not waited for.
+    const bytes = packed
+      ? packMessage(problemBody(TURNED_AWAY, requestId))
+      : TURNED_AWAY_HEAD + requestId + TURNED_AWAY_TAIL;
+    res.writeStatus(statusLine(http));
+    writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE, requestId, startedAt);
+    res.writeHeader('Retry-After', TURNED_AWAY_RETRY);
+    // A small body is read and thrown away by the parser, and the connection can be used again; a long one is not waited for.
     const method = req.getMethod();
-    const length = req.getHeader('content-length');
-    const close = this.draining || (method !== 'get' && method !== 'head' && !(length.length <= 4 && length !== ''));
-    const bytes = packed ? packMessage(body) : JSON.stringify(body);
+    const hasBody = method !== 'get' && method !== 'head';
+    const close = this.draining || (hasBody && !SMALL_LENGTH.test(req.getHeader('content-length')));
     if (method === 'head') res.endWithoutBody(Buffer.byteLength(bytes), close);
     else res.end(bytes, close);
-    measured.record(found.kind.http, performance.now() - startedAt);
+    measured.record(http, performance.now() - startedAt);
   }
 
   /** Costs a request less than a promise would: the answer is out before this returns, so it cannot be aborted meanwhile. */
