@@ -1,10 +1,12 @@
 /** Selects benchmarks, runs them one after the other, and writes what came out. */
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '../stack/apps.js';
 import { projectRoot } from '../stack/project.js';
-import { Bed } from './lib/bed.js';
 import { describeMachine } from './lib/machine.js';
-import { type Benchmark, emptyReport, type Report, type Settings } from './lib/types.js';
+import type { Benchmark, Report, Settings } from './lib/types.js';
 import { benchmarks } from './list.js';
 import type { Results } from './report/results.js';
 import { writeReports } from './report/write.js';
@@ -20,6 +22,8 @@ export interface BenchOptions {
   /** Only write docs/performance.md and the chart from the results that are there. */
   report?: boolean;
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** @returns the exit code: 1 when a benchmark failed or its run does not count. */
 export async function runBench(options: BenchOptions): Promise<number> {
@@ -58,18 +62,33 @@ export async function runBench(options: BenchOptions): Promise<number> {
 async function runOne(benchmark: Benchmark, settings: Settings, say: (text: string) => void): Promise<Report> {
   const { name, title } = benchmark;
   say(`── ${name}: ${title}`);
-  const report = emptyReport(name, title);
-  const bed = new Bed();
-  const startedAt = performance.now();
-  try {
-    await benchmark.run({ settings, bed, report, say: (line) => say(`   ${line}`) });
-  } finally {
-    await bed.close();
-  }
-  report.seconds = Math.round((performance.now() - startedAt) / 1_000);
+  const report = await inProcess(name, settings);
   for (const skipped of report.skipped) say(`   SKIPPED: ${skipped}`);
   for (const fault of report.voids) say(`   VOID: ${fault}`);
   return report;
+}
+
+/** A benchmark's process gets what servers and workers get: the engine is its part, not theirs. */
+function inProcess(name: string, settings: Settings): Promise<Report> {
+  const source = import.meta.url.endsWith('.ts');
+  const entry = fileURLToPath(new URL(`./lib/one.${source ? 'ts' : 'js'}`, import.meta.url));
+  const flags = [...NODE_FLAGS, ...(source ? ['--import', import.meta.resolve('tsx')] : [])];
+  const child = spawn(process.execPath, [...flags, entry, name, JSON.stringify(settings)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // Its own clean-up runs on these signals; this process waits for it.
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  for (const signal of SIGNALS) process.on(signal, pass);
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return new Promise<Report>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      for (const one of SIGNALS) process.off(one, pass);
+      if (code === 0) resolve(JSON.parse(text) as Report);
+      else reject(new Error(`its process ended ${signal ? `by ${signal}` : `with exit code ${code}`}`));
+    });
+  });
 }
 
 function choose(names: readonly string[]): readonly Benchmark[] {

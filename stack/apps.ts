@@ -36,12 +36,18 @@ export interface App {
 /** Longest a server may take to finish its requests, plus a little (G4: 30 s). */
 const APP_GRACE_MS = 32_000;
 
+/**
+ * Answers that are on their way live through several collections of the default young generation (16 MB) and are copied each time.
+ * Measured with 2,048 reservations under way: 15.9 µs of CPU each with 16 MB, 13.8 with 32, 13.0 with 64.
+ */
+export const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=64'];
+
 /** The compiled program, or the source through tsx when this module itself runs from source. */
 function entry(kind: AppKind): string[] {
   const room = kind === 'server' ? 'server' : 'workers';
   return import.meta.url.endsWith('.ts')
-    ? ['--import', import.meta.resolve('tsx'), join(projectRoot(), room, 'main.ts')]
-    : [join(projectRoot(), 'dist', room, 'main.js')];
+    ? [...NODE_FLAGS, '--import', import.meta.resolve('tsx'), join(projectRoot(), room, 'main.ts')]
+    : [...NODE_FLAGS, join(projectRoot(), 'dist', room, 'main.js')];
 }
 
 export function createApp(options: AppOptions): App {

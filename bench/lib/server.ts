@@ -30,3 +30,15 @@ export function reserveRequest(stack: BenchStack, item: ItemRef, buyerId = 'buye
 }
 
 export const HOST = '127.0.0.1';
+
+/** Answers of a route by status, as the server counts them; 0: the client went away first. */
+export async function answersOf(stack: BenchStack, path: string): Promise<Map<string, number>> {
+  const text = await (await fetch(`${stack.url}/metrics`)).text();
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('holdfast_http_requests_total{') || !line.includes(`route="${path}"`)) continue;
+    const status = /status="(\d+)"/.exec(line)?.[1] ?? '?';
+    counts.set(status, (counts.get(status) ?? 0) + Number(line.slice(line.lastIndexOf(' ') + 1)));
+  }
+  return counts;
+}
