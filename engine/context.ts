@@ -1,5 +1,7 @@
 /** What every operation of a domain works with. */
 import type { CallResult, Caller, CallerOptions } from './caller.js';
+import { ShardUnavailable } from './errors.js';
+import type { Deadline } from './outcome.js';
 import type { Partitions } from './partitions.js';
 import { stockTouch } from './scripts/generated/stock-touch.js';
 import type { Script } from './scripts/script.js';
@@ -36,7 +38,49 @@ export async function change<Op, R extends { readonly status: string }>(
 ): Promise<CallResult<R>> {
   const answer = await context.caller.call(script, partition, op, options);
   if (answer.result.status !== 'exists' || options.ack === 'executed') return answer;
-  // The id only says for whom; what the call is about need not be one (configure: an item).
-  const touched = await context.caller.call(stockTouch, partition, { id: '-' }, options);
-  return touched.result.status === 'ok' ? { ...answer, ack: touched.ack } : answer;
+  return { ...answer, ack: await vouch(context, partition, options) };
+}
+
+/** The ack that everything written in the partition until now has reached; `executed` where it cannot be told. */
+export async function vouch(context: Context, partition: number, options: CallerOptions): Promise<Ack> {
+  try {
+    // The id only says for whom; what the call is about need not be one (configure: an item).
+    const touched = await context.caller.call(stockTouch, partition, { id: '-' }, options);
+    return touched.result.status === 'ok' ? touched.ack : 'executed';
+  } catch {
+    return 'executed';
+  }
+}
+
+/** Part of a caller's time that is spent waiting for a sweep; the rest is for asking again. */
+const SWEEP_SHARE = 0.75;
+
+/**
+ * Asks once more after the partition was swept: for calls that lack units which may only wait for that. (S9)
+ * A sweep may have to wait for other shards; whoever asked here is answered by its own deadline.
+ * @throws ShardUnavailable when by then units are still missing that the sweep has not come to: they may or may not come back
+ */
+export async function afterSweep<R extends { readonly status: string; readonly overdue?: number }>(
+  context: Context,
+  partition: number,
+  deadline: Deadline,
+  ask: () => Promise<CallResult<R>>,
+): Promise<CallResult<R>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, deadline.left() * SWEEP_SHARE, false);
+  });
+  // One that failed may have come far enough.
+  const swept = context.swept(partition).then(
+    () => true,
+    () => true,
+  );
+  const ended = await Promise.race([swept, late]);
+  clearTimeout(timer);
+  const answer = await ask();
+  if (!ended && answer.result.status === 'insufficient_stock' && (answer.result.overdue ?? 0) > 0)
+    throw new ShardUnavailable('Holds that are over could not all be looked at in time; nothing was changed.', {
+      partition,
+    });
+  return answer;
 }

@@ -2,7 +2,7 @@
  * Reservations over several partitions, or under a caller's id whose home is elsewhere (docs/protocol.md): a claim is opened at
  * the home, every part is held under its attempt, the claim is sealed. Whoever dies on the way leaves what the sweep undoes.
  */
-import { change, type Context } from '../context.js';
+import { change, vouch, type Context } from '../context.js';
 import { InvalidArgument, ShardUnavailable } from '../errors.js';
 import { done, isDone, narrowest, refusal, sleep } from '../outcome.js';
 import { claimsAbort } from '../scripts/generated/claims-abort.js';
@@ -75,7 +75,11 @@ async function existing(
     { id: wanted.id, attempt, deadline: reservation.expiresAt },
     { ack: wanted.ack, timeoutMs: wanted.deadline.left(), id: wanted.id },
   );
-  return done('exists', reservation, seal.ack);
+  // What is told is that all lines are held, so every part's partition has to vouch for it as well.
+  const options = { ack: wanted.ack, timeoutMs: wanted.deadline.left(), id: wanted.id };
+  const others = wanted.ack === 'executed' ? [] : wanted.parts.filter(({ partition }) => partition !== home);
+  const acks = await Promise.all(others.map(({ partition }) => vouch(context, partition, options)));
+  return done('exists', reservation, narrowest([seal.ack, ...acks]));
 }
 
 async function holdAndSeal(

@@ -104,7 +104,7 @@ async function decideClaim(context: Context, place: Place, request: Request): Pr
       actor,
     },
   );
-  return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told ?? 'executed']));
+  return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told.ack]));
 }
 
 async function outcomeOf(

@@ -1,6 +1,6 @@
 /** Telling the parts of a claim what its home has decided. Every step may be repeated. */
 import { change, type Context } from '../context.js';
-import { narrowest } from '../outcome.js';
+import { isDone, narrowest } from '../outcome.js';
 import { stockAbort } from '../scripts/generated/stock-abort.js';
 import { stockConfirm } from '../scripts/generated/stock-confirm.js';
 import { stockExpire } from '../scripts/generated/stock-expire.js';
@@ -22,6 +22,7 @@ interface PartOp {
 
 interface PartResult {
   readonly status: StatusName;
+  readonly state?: number;
 }
 
 const SCRIPTS: Readonly<Record<Decision, Script<void, PartOp, PartResult>>> = {
@@ -49,20 +50,37 @@ export function tellPart(
   return change(context, SCRIPTS[decision], part.partition, op, { ack, timeoutMs, id });
 }
 
-/** The ack that all parts together have reached; undefined when a part could not be told. */
+export interface Told {
+  /** Every part has answered; one that does not have the decision now will not have it later. */
+  readonly all: boolean;
+  /** What all parts together have reached: `executed` where one could not be told, or was lost or decided otherwise before. */
+  readonly ack: Ack;
+}
+
+const CONFIRMED = 2;
+const RETURNED = 5;
+
+/** Whether the part is as was decided; one that was sold is not taken back by an expiry, which answers `exists`. */
+function follows(decision: Decision, { status, state }: PartResult): boolean {
+  const sold = state === CONFIRMED || state === RETURNED;
+  if (decision === 'confirm' && status === 'reservation_returned') return true;
+  return isDone(status) && (decision === 'confirm' || !sold);
+}
+
 export async function tellParts(
   context: Context,
   id: string,
   place: Place,
   decision: Decision,
   options: FollowOptions,
-): Promise<Ack | undefined> {
+): Promise<Told> {
   const told = await Promise.allSettled(
     place.parts.map((part) => tellPart(context, id, place.attempt, part, decision, options)),
   );
-  const acks: Ack[] = [];
-  for (const part of told) if (part.status === 'fulfilled') acks.push(part.value.ack);
-  return acks.length === told.length ? narrowest(acks) : undefined;
+  const acks = told.map((part) =>
+    part.status === 'fulfilled' && follows(decision, part.value.result) ? part.value.ack : 'executed',
+  );
+  return { all: told.every(({ status }) => status === 'fulfilled'), ack: narrowest(acks) };
 }
 
 /** A part of a claim that lives is due again when the claim is. */

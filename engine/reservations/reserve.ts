@@ -1,6 +1,6 @@
 /** Holding units for a reservation. (S3, S5) */
 import { checkId, checkText, checkWhole, fingerprint, itemOf, refLines, type RefLine } from '../content.js';
-import { ackOf, change, timeoutOf, type Context } from '../context.js';
+import { ackOf, afterSweep, change, timeoutOf, type Context } from '../context.js';
 import { idAtHome } from '../ids.js';
 import { Deadline, done, refusal } from '../outcome.js';
 import { limits } from '../scripts/generated/limits.js';
@@ -62,9 +62,7 @@ export async function holdPart(context: Context, wanted: Wanted, part: Part, att
     change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
   const answer = await call();
   const worthAnotherLook = answer.result.status === 'insufficient_stock' && answer.result.overdue > 0;
-  if (!worthAnotherLook) return answer;
-  await context.swept(part.partition);
-  return call();
+  return worthAnotherLook ? afterSweep(context, part.partition, wanted.deadline, call) : answer;
 }
 
 /** A refusal by the item of the line that was refused. */

@@ -1,7 +1,7 @@
 /** Bringing sold units back on sale. (S3, T5) */
 import { checkId, checkText, checkWhole, refOf } from '../content.js';
 import { ackOf, change, timeoutOf, type Context } from '../context.js';
-import { InvalidArgument } from '../errors.js';
+import { InvalidArgument, OutcomeUnknown } from '../errors.js';
 import { Deadline, done, narrowest, refusal } from '../outcome.js';
 import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
@@ -34,17 +34,23 @@ export async function returnUnits(
   const actor = checkText(options?.actor ?? place.buyerId, 'actor');
   // A claim that is not sold refuses before any part is touched.
   if (place.attempt > 0 && state !== 'confirmed' && state !== 'returned') return unsold(state);
-  const answers = await Promise.all(
+  const answers = await allOrUnknown(
+    id,
     place.parts.map((part) => returnPart(context, id, place, part, totals, { ack, actor, deadline })),
   );
   const refused = answers.find(({ result }) => result.status !== 'ok' && result.status !== 'exists');
   if (refused) return refusal(refused.result.status);
   const status = answers.some(({ result }) => result.status === 'ok') ? 'ok' : 'exists';
+  const acks = answers.map((answer) => answer.ack);
   if (place.attempt > 0 && answers.every(isReturned)) {
-    await change(context, claimsReturn, place.home, { id, actor }, { ack, timeoutMs: deadline.left(), id });
+    const options = { ack, timeoutMs: deadline.left(), id };
+    const noted = await change(context, claimsReturn, place.home, { id, actor }, options).catch((cause: unknown) => {
+      throw unknownReturn(id, cause);
+    });
+    acks.push(noted.ack);
   }
   const reservation = await afterwards(context, id, found, answers, totals, deadline);
-  return done(status, reservation, narrowest(answers.map((answer) => answer.ack)));
+  return done(status, reservation, narrowest(acks));
 }
 
 /** The reservation as it is now; where it cannot be read again, as this call has made it: the units are back either way. */
@@ -76,6 +82,27 @@ async function afterwards(
     expiresAt: record.deadline,
     now,
   };
+}
+
+/** All answers. @throws OutcomeUnknown where some of the units may be back: an error may not say that nothing has happened. */
+async function allOrUnknown<R>(id: string, calls: readonly Promise<R>[]): Promise<R[]> {
+  const settled = await Promise.allSettled(calls);
+  const answers: R[] = [];
+  const errors: unknown[] = [];
+  for (const one of settled) {
+    if (one.status === 'fulfilled') answers.push(one.value);
+    else errors.push(one.reason);
+  }
+  if (errors.length === 0) return answers;
+  throw answers.length > 0 ? unknownReturn(id, errors[0]) : (errors.find(isUnknown) ?? errors[0]);
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof OutcomeUnknown;
+}
+
+function unknownReturn(id: string, cause: unknown): OutcomeUnknown {
+  return new OutcomeUnknown('Some of the units may have come back; ask again under the same id.', { id, cause });
 }
 
 interface Asked {

@@ -106,5 +106,5 @@ async function sweepClaim(context: Context, partition: number, id: string): Prom
   if (state === 'held' || state === 'pending') return { changed, later: 0 };
   const decision = claim.state === 'pending' ? 'abort' : DECISIONS[state]!;
   const told = await tellParts(context, id, placeOf(context, partition, claim), decision, OPTIONS);
-  return { changed, later: told === undefined ? RETRY_MS : 0 };
+  return { changed, later: told.all ? 0 : RETRY_MS };
 }

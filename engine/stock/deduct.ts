@@ -1,6 +1,6 @@
 /** Selling in one step, without a hold. (S4) */
 import { checkId, checkText, checkWhole, fingerprint, refOf } from '../content.js';
-import { ackOf, change, timeoutOf, type Context } from '../context.js';
+import { ackOf, afterSweep, change, timeoutOf, type Context } from '../context.js';
 import { Deadline } from '../outcome.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockDeduct, type StockDeductOp } from '../scripts/generated/stock-deduct.js';
@@ -32,8 +32,7 @@ export async function deduct(
   let answer = await attempt();
   // Units that only wait for the sweep are on sale again. (S9)
   if (answer.result.status === 'insufficient_stock' && answer.result.overdue > 0) {
-    await context.swept(partition);
-    answer = await attempt();
+    answer = await afterSweep(context, partition, deadline, attempt);
   }
   return levelOutcome(item, answer);
 }
