@@ -17,6 +17,18 @@ const PACKED_AGES = Array.from({ length: AGES }, (_, ms) => packedInteger(ms));
 
 /** The item as JSON: everything but `staleMs`'s number and the closing brace, or all of it where there is no such item. */
 function jsonOf(entry: Entry): string {
+  return flat(jsonPieces(entry));
+}
+
+/**
+ * A string made by `+` is a tree of its pieces until somebody needs it in one piece, and writing the answer does not count: it would
+ * climb through every item's tree each time (measured: 4 of 23 µs for 100 items).
+ */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
+function jsonPieces(entry: Entry): string {
   // Ids hold nothing that JSON would have to escape.
   const item = `{"location":"${entry.location}","sku":"${entry.sku}",`;
   if (!entry.exists) return `${item}"code":"sku_not_found"}`;
@@ -42,6 +54,10 @@ export function withPackedItem(text: string, entry: Entry, staleMs: number): str
 }
 
 function packedOf(entry: Entry): string {
+  return flat(packedPieces(entry));
+}
+
+function packedPieces(entry: Entry): string {
   const item = packedField('location', entry.location) + packedField('sku', entry.sku);
   if (!entry.exists) return `\x83${item}${packedField('code', 'sku_not_found')}`;
   return (

@@ -59,8 +59,9 @@ export interface RouteSpec<Q extends TObject | undefined, B extends TSchema | un
    * Answers from memory before anything else is done for the request: undefined sends it on its usual way. Only for reads that
    * are open to everybody, and only while they are.
    * @param packed the client would rather have MessagePack
+   * @param now performance.now()
    */
-  readonly instant?: (req: HttpRequest, packed: boolean) => Buffer | string | undefined;
+  readonly instant?: (req: HttpRequest, packed: boolean, now: number) => Buffer | string | undefined;
   /** Answers from memory once it is known who asks, before query and body are validated; undefined: the usual way. */
   readonly quick?: (x: Exchange, body: Buffer) => Answer | undefined;
   readonly answers: Readonly<Record<number, Documented>>;
@@ -89,7 +90,7 @@ export interface Route {
   readonly makeId: ((input: Input<unknown, unknown>) => string) | undefined;
   readonly idField: string | undefined;
   readonly essential: boolean;
-  readonly instant: ((req: HttpRequest, packed: boolean) => Buffer | string | undefined) | undefined;
+  readonly instant: ((req: HttpRequest, packed: boolean, now: number) => Buffer | string | undefined) | undefined;
   readonly quick: ((x: Exchange, body: Buffer) => Answer | undefined) | undefined;
   readonly answers: Readonly<Record<number, Documented>>;
   readonly problems: readonly string[];

@@ -80,20 +80,19 @@ export function stockRoutes({ reader, cache }: Services): Route[] {
 function fromMemory(cache: NearCache) {
   const batches = new Batches(cache);
   return {
-    one(this: void, req: HttpRequest, packed: boolean): Buffer | string | undefined {
+    one(this: void, req: HttpRequest, packed: boolean, now: number): Buffer | string | undefined {
       // Undefined where there is no question mark, whatever the type says.
       if (req.getQuery()) return undefined;
-      const now = performance.now();
       const entry = cache.hit(`${req.getParameter(0)}:${req.getParameter(1)}`, now);
       if (entry === undefined || !entry.exists) return undefined;
       const staleMs = cache.ageOf(entry, now);
       return packed ? Buffer.from(packedItem(entry, staleMs), 'latin1') : jsonItem(entry, staleMs);
     },
-    many(this: void, req: HttpRequest, packed: boolean): Buffer | undefined {
+    many(this: void, req: HttpRequest, packed: boolean, now: number): Buffer | undefined {
       const query = req.getQuery();
       // What is compressed is compressed elsewhere, in its own time.
       if (!query || acceptsGzip(req.getHeader('accept-encoding'))) return undefined;
-      return batches.answer(query, refsOfQuery, packed, performance.now());
+      return batches.answer(query, refsOfQuery, packed, now);
     },
     quick(this: void, x: Exchange, body: Buffer): Answer | undefined {
       const packed = x.wantsMessagePack;
