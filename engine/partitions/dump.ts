@@ -31,7 +31,7 @@ export async function* dumpPartition(
 }
 
 /** Refs of all items of the partition, each once. */
-async function* itemRefs(
+export async function* itemRefs(
   connection: Connection,
   keys: Keys,
   partition: number,

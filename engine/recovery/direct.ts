@@ -3,7 +3,12 @@ import type { Keys } from '../keys.js';
 import type { Connection, Reply } from '../redis/connection.js';
 import type { LoadedScript, ScriptSet } from '../scripts/loading.js';
 import { decodeReply, type DecodedReply, encodeCall, type ReplyValue, type Script } from '../scripts/script.js';
+import { itemRefs } from '../partitions/dump.js';
+import { textOf } from '../redis/nodes.js';
 import { COMMAND_TIMEOUT_MS } from './inspect.js';
+
+/** Keys removed by one command. */
+const KEYS_AT_ONCE = 500;
 
 type Command = (string | number)[];
 
@@ -43,8 +48,19 @@ export class DirectCalls {
     return (['holds', 'claims', 'ids', 'due'] as const).map((kind) => this.keys.fixed(kind, partition));
   }
 
-  buyersKey(partition: number, ref: string): string {
-    return this.keys.item('buyers', partition, ref);
+  /** Removes the stock and the buyers of all items of a closed partition. */
+  async removeItems(partition: number): Promise<void> {
+    for (const kind of ['stock', 'buyers'] as const)
+      for await (const refs of itemRefs(this.connection, this.keys, partition, kind))
+        for (let at = 0; at < refs.length; at += KEYS_AT_ONCE)
+          await this.remove(refs.slice(at, at + KEYS_AT_ONCE).map((ref) => this.keys.item(kind, partition, ref)));
+  }
+
+  /** Whether Postgres has anything of the partition. */
+  async isPersisted(partition: number): Promise<boolean> {
+    const name = this.keys.fixed('meta', partition);
+    const reply = await this.connection.run(['HGET', name, 'persisted'], COMMAND_TIMEOUT_MS);
+    return textOf(reply) !== '';
   }
 
   async run<Args, Op, R>(

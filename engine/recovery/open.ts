@@ -1,5 +1,4 @@
 /** Opens one closed partition: compare with what is persisted, write back, raise the epoch, open. */
-import { refOf } from '../content.js';
 import { partitionFence } from '../scripts/generated/partition-fence.js';
 import { partitionOpen } from '../scripts/generated/partition-open.js';
 import type { PersistedSource } from '../types.js';
@@ -38,7 +37,8 @@ async function look(calls: DirectCalls, partition: number, life: NodeLife) {
 async function openAsItIs(calls: DirectCalls, partition: number, life: NodeLife): Promise<OpenOutcome> {
   const found = await look(calls, partition, life);
   if (found.open) return 'open';
-  if (found.persistence === POSTGRES) return 'not_ours';
+  // Also one that was open before the first worker came, which only drains it: what Postgres has must not be sold again.
+  if (found.persistence === POSTGRES || (await calls.isPersisted(partition))) return 'not_ours';
   return open(calls, partition, life, found, {
     epoch: found.epoch + 1,
     seq: found.seq,
@@ -62,11 +62,12 @@ async function openWith(
     // Within an epoch the history is one; across epochs it is not known where it parted, so everything is written back.
     const from = persisted.epoch === found.epoch ? found.seq : 0;
     // What Redis has beyond that point never happened: left there, its holds would expire and bring back units once more.
-    if (from === 0) await calls.remove(calls.recordKeys(partition));
-    for await (const page of source.changedSince(partition, from)) {
-      if (from === 0) await calls.remove((page.items ?? []).map((item) => calls.buyersKey(partition, refOf(item))));
-      await writeBack(calls, partition, page);
+    // An item that Postgres does not know was never made, and its units are nobody's.
+    if (from === 0) {
+      await calls.remove(calls.recordKeys(partition));
+      await calls.removeItems(partition);
     }
+    for await (const page of source.changedSince(partition, from)) await writeBack(calls, partition, page);
   }
   const seq = sourceIsAhead ? persisted.seq : found.seq;
   const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;

@@ -8,6 +8,7 @@ import { parseNodes, withAdmin } from '../../stack/redis-form.js';
 import { startCluster } from '../harness/index.js';
 import { availableOf, itemIn, reserve, stockUp, testCore, type TestCore, until } from '../support/core.js';
 import { startProxy } from '../support/proxy.js';
+import { MemorySource } from '../support/source.js';
 
 const UNITS = 1_000_000;
 /** Long enough for a failover: calls wait, and are told. */
@@ -68,9 +69,9 @@ async function expectAllThere(t: TapTest, core: TestCore, items: readonly string
   }
 }
 
-async function setUp(options: Parameters<typeof startCluster>[0] = {}) {
+async function setUp(options: Parameters<typeof startCluster>[0] = {}, source?: MemorySource) {
   const cluster = await startCluster({ ...options, conf: { 'cluster-node-timeout': '1500', ...options?.conf } });
-  const core = await testCore({ redis: cluster.url, prefix: 'f' });
+  const core = await testCore({ redis: cluster.url, prefix: 'f', source });
   const items = [5, 30, 60].map((partition) => itemIn(core, partition));
   await Promise.all(items.map((item) => stockUp(core, item, UNITS)));
   return { cluster, core, items };
@@ -315,13 +316,15 @@ t.test('a slot moves while it is used: calls wait, its partition is opened at it
 });
 
 t.test('durable answers go on after a failover, from the new node', async (t) => {
-  const { cluster, core, items } = await setUp();
+  const source = new MemorySource();
+  const { cluster, core, items } = await setUp({}, source);
   const item = items[1]!;
   const durable = async (id: string, epoch: number) => {
     const answer = reserve(core, item, id, 1, { ack: 'durable', ...PATIENT });
     const persisted = until('it is persisted', async () => {
       const status = (await core.partitions.status()).find(({ partition }) => partition === 30);
       if (status?.epoch !== epoch || !status.open) return false;
+      source.positions.set(30, { epoch, seq: status.seq, announced: epoch });
       await core.partitions.markPersisted(30, { epoch, seq: status.seq });
       return Promise.race([answer, pause(50)]);
     });

@@ -1,0 +1,57 @@
+/** Redis comes back with a history that parted from what is persisted, and who may open what a worker has drained. */
+import t from 'tap';
+import { ShardUnavailable } from '../../engine/errors.js';
+import { withAdmin } from '../../stack/redis-form.js';
+import { testCluster } from '../harness/index.js';
+import { availableOf, itemIn, reserve, stockUp, testCore, type TestCore, until } from '../support/core.js';
+import { MemorySource } from '../support/source.js';
+
+async function meta(core: TestCore, partition: number, ...fields: string[]): Promise<void> {
+  await withAdmin(core.caller.linkOf(partition)!.master.endpoint.port, (client) =>
+    client.hset(core.keys.fixed('meta', partition), ...fields),
+  );
+}
+
+t.test('items and buyers that Postgres does not know are gone; what it knows is as it says', async (t) => {
+  const { url, prefix } = await testCluster();
+  const source = new MemorySource();
+  const core = await testCore({ redis: url, prefix, source });
+  const partition = 3;
+  const [known, phantom] = [itemIn(core, partition, 'known'), itemIn(core, partition, 'phantom')];
+  await stockUp(core, known, 100);
+  await stockUp(core, phantom, 100);
+  await reserve(core, phantom, 'order', 2);
+  const port = core.caller.linkOf(partition)!.master.endpoint.port;
+  const buyers = [known, phantom].map((ref) => core.keys.item('buyers', partition, ref));
+  await withAdmin(port, async (client) => {
+    for (const key of buyers) await client.hset(key, 'buyer', 2);
+  });
+  source.positions.set(partition, { epoch: 4, seq: 6, announced: 4 });
+  const [location, sku] = known.split(':') as [string, string];
+  const item = { location, sku, available: 7, reserved: 0, sold: 0, version: 3, updatedAt: 1, settings: {} };
+  source.states.set(partition, [{ items: [item] }]);
+  await meta(core, partition, 'owner', 'another');
+  await until('the partition opens', async () =>
+    (await core.partitions.status()).find((one) => one.partition === partition && one.open && one.epoch === 5),
+  );
+  t.equal(await availableOf(core, known), 7);
+  t.equal(await availableOf(core, phantom), undefined, 'nothing may be sold of it');
+  t.equal(await withAdmin(port, (client) => client.exists(...buyers)), 0);
+});
+
+t.test(
+  'what a worker has drained is opened by workers only, also where it was open before the worker came',
+  async (t) => {
+    const { url, prefix } = await testCluster();
+    const alone = await testCore({ redis: url, prefix });
+    const partition = 11;
+    const item = itemIn(alone, partition);
+    await stockUp(alone, item, 5);
+    const { epoch, seq } = (await alone.partitions.status())[partition]!;
+    await alone.partitions.markPersisted(partition, { epoch, seq });
+    // Its node comes back without the last events.
+    await meta(alone, partition, 'owner', '', 'seq', '1');
+    await t.rejects(availableOf(alone, item, { timeoutMs: 500 }), ShardUnavailable);
+    t.ok(alone.notices.some((notice) => notice.level === 'error' && notice['partition'] === partition));
+  },
+);
