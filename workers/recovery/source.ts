@@ -18,12 +18,22 @@ const PAGE = 500;
  */
 export class PostgresSource implements PersistedSource {
   private readonly sessions = new Map<number, pg.PoolClient>();
+  private readonly busy = new Set<number>();
 
   constructor(private readonly pool: pg.Pool) {}
 
   async exclusively<T>(partition: number, work: () => Promise<T>): Promise<T | false> {
-    if (this.sessions.has(partition)) return false;
-    const client = await this.pool.connect();
+    // Noted before the first wait: of two that come at once the second must not take the first one's session for its own.
+    if (this.busy.has(partition)) return false;
+    this.busy.add(partition);
+    try {
+      return await this.locked(partition, await this.pool.connect(), work);
+    } finally {
+      this.busy.delete(partition);
+    }
+  }
+
+  private async locked<T>(partition: number, client: pg.PoolClient, work: () => Promise<T>): Promise<T | false> {
     let failed: Error | undefined;
     this.sessions.set(partition, client);
     try {
