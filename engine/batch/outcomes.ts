@@ -5,7 +5,14 @@
  * repeatable by id. A connection that ended is never used to guess an outcome. An answer never claims a wider ack than was seen.
  */
 import type { CallResult } from '../caller.js';
-import { InvalidArgument, OutcomeUnknown, Overloaded, ScriptFailed, ShardUnavailable } from '../errors.js';
+import {
+  type EngineError,
+  InvalidArgument,
+  OutcomeUnknown,
+  Overloaded,
+  ScriptFailed,
+  ShardUnavailable,
+} from '../errors.js';
 import type { Endpoint } from '../redis/address.js';
 import type { Reply } from '../redis/connection.js';
 import { statuses } from '../scripts/generated/statuses.js';
@@ -127,9 +134,12 @@ export class Outcomes {
       case 'noscript':
         return this.fenced(flight, batch);
       case 'memory':
-        return this.rejectAll(batch, (details) => new Overloaded('The shard is out of memory.', details));
+        return this.rejectUnrun(batch, (details) => new Overloaded('The shard is out of memory.', details));
       case 'refused':
-        return this.rejectAll(batch, (details) => new ShardUnavailable(`The shard refused: ${error.message}`, details));
+        return this.rejectUnrun(
+          batch,
+          (details) => new ShardUnavailable(`The shard refused: ${error.message}`, details),
+        );
       case 'broken':
         return this.broken(batch, locateError(batch.script, error.message), error);
     }
@@ -169,7 +179,7 @@ export class Outcomes {
   private again(batch: Batch): void {
     if (batch.live === 0) this.host.gone(batch);
     else if (this.host.closed)
-      this.rejectAll(batch, (details) => new ShardUnavailable('The engine is closing.', details));
+      this.rejectUnrun(batch, (details) => new ShardUnavailable('The engine is closing.', details));
     else this.waiting.queue(batch);
   }
 
@@ -187,12 +197,22 @@ export class Outcomes {
     const entry = Object.values(statuses).find(({ number }) => number === status);
     const text = entry ? `${entry.title}: ${entry.description}` : 'a reply that is none';
     if (!entry) this.broken(batch, text, undefined);
-    else if (entry.kind === 'retryable') this.rejectAll(batch, (details) => new ShardUnavailable(text, details));
+    else if (entry.kind === 'retryable') this.rejectUnrun(batch, (details) => new ShardUnavailable(text, details));
     else this.rejectAll(batch, (details) => new InvalidArgument(`${batch.script.name}: ${text}`, details));
   }
 
   private broken(batch: Batch, text: string, cause: unknown): void {
     this.rejectAll(batch, (details) => new ScriptFailed(`${batch.script.name}: ${text}`, { ...details, cause }));
+  }
+
+  /** The call did not run this time. Where it was sent before and never answered, that says nothing of what became of it then. */
+  private rejectUnrun(
+    batch: Batch,
+    make: (details: { partition: number; id: string | undefined }) => EngineError,
+  ): void {
+    for (const pending of batch.pendings)
+      if (pending.maybe && !pending.elsewhere) batch.reject(pending, unknownOutcome(batch.partition, pending));
+    this.rejectAll(batch, make);
   }
 
   private rejectAll(batch: Batch, make: (details: { partition: number; id: string | undefined }) => Error): void {
