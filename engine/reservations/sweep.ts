@@ -14,7 +14,10 @@ import { parseClaim, parseHold, stateAt } from './record.js';
 /** A claim whose parts cannot be told is looked at again after this long, ms. */
 const RETRY_MS = 1000;
 const SWEEP_TIMEOUT_MS = 5000;
+/** What lies in other partitions is looked at again soon: a shard that is away must not hold up what is due here. */
+const ELSEWHERE_TIMEOUT_MS = 1000;
 const OPTIONS = { ack: 'executed', timeoutMs: SWEEP_TIMEOUT_MS, actor: 'expiry' } as const;
+const ELSEWHERE = { ...OPTIONS, timeoutMs: ELSEWHERE_TIMEOUT_MS } as const;
 
 /**
  * Looks at up to `max` due entries (a page at least) of one partition. Any number of processes may sweep at once: every step
@@ -22,18 +25,22 @@ const OPTIONS = { ack: 'executed', timeoutMs: SWEEP_TIMEOUT_MS, actor: 'expiry' 
  * @returns how many records were expired, decided or forgotten; 0 when nothing was due.
  */
 export async function sweep(context: Context, partition: number, max = Infinity): Promise<number> {
+  const away: Away = new Set();
   let changed = 0;
   for (let seen = 0; seen < max;) {
     const [due] = (await context.caller.callOnce(stockDue, partition, { page: limits.due_page }, [], OPTIONS)).result;
     if (due?.status !== 'ok' || due.members === '') break;
     const members = due.members.split('\n');
     seen += members.length;
-    const counts = await Promise.all(members.map((member) => sweepEntry(context, partition, member)));
+    const counts = await Promise.all(members.map((member) => sweepEntry(context, partition, member, away)));
     changed += counts.reduce((sum, count) => sum + count, 0);
     if (members.length < limits.due_page) break;
   }
   return changed;
 }
+
+/** Partitions that have not answered this sweep: not every entry waits for them anew. */
+type Away = Set<number>;
 
 interface Swept {
   readonly changed: number;
@@ -41,11 +48,11 @@ interface Swept {
   readonly later: number;
 }
 
-async function sweepEntry(context: Context, partition: number, member: string): Promise<number> {
+async function sweepEntry(context: Context, partition: number, member: string, away: Away): Promise<number> {
   const names = member.startsWith('i:') ? [] : member.split(' ');
   const swept = await Promise.all(
     names.map((name) =>
-      name.startsWith('c:') ? sweepClaim(context, partition, name.slice(2)) : sweepHold(context, partition, name),
+      name.startsWith('c:') ? sweepClaim(context, partition, name.slice(2)) : sweepHold(context, partition, name, away),
     ),
   );
   const later = Math.max(0, ...swept.map((one) => one.later));
@@ -54,22 +61,23 @@ async function sweepEntry(context: Context, partition: number, member: string): 
   return swept.reduce((sum, one) => sum + one.changed, forgotten);
 }
 
-async function sweepHold(context: Context, partition: number, id: string): Promise<Swept> {
+async function sweepHold(context: Context, partition: number, id: string, away: Away): Promise<Swept> {
   const { result, now } = await context.caller.call(stockFind, partition, { id }, OPTIONS);
   const hold = result.status === 'ok' ? parseHold(id, result.hold) : undefined;
   if (!hold || hold.state !== 'held' || hold.deadline > now) return { changed: 0, later: 0 };
-  if (hold.attempt > 0) return askClaim(context, partition, hold);
+  if (hold.attempt > 0) return askClaim(context, partition, hold, away);
   const lines = hold.lines.map(toRefLine);
   const expired = await context.caller.call(stockExpire, partition, { id, attempt: 0, actor: '', lines }, OPTIONS);
   return { changed: expired.result.status === 'ok' ? 1 : 0, later: 0 };
 }
 
 /** A part that is due does what its claim has decided; without a claim it has never been. */
-async function askClaim(context: Context, partition: number, hold: HoldRecord): Promise<Swept> {
+async function askClaim(context: Context, partition: number, hold: HoldRecord, away: Away): Promise<Swept> {
+  const { id, attempt } = hold;
+  const home = context.partitions.home(id);
+  if (away.has(home)) return { changed: 0, later: RETRY_MS };
   try {
-    const { id, attempt } = hold;
-    const home = context.partitions.home(id);
-    const { result, now } = await context.caller.call(stockFind, home, { id }, OPTIONS);
+    const { result, now } = await context.caller.call(stockFind, home, { id }, ELSEWHERE);
     const claim = result.status === 'ok' ? parseClaim(id, result.claim) : undefined;
     const lives = claim?.attempt === attempt;
     const state = lives ? stateAt(claim, now) : 'gone';
@@ -84,6 +92,7 @@ async function askClaim(context: Context, partition: number, hold: HoldRecord): 
     const told = await tellPart(context, id, attempt, part, decision, OPTIONS);
     return { changed: told.result.status === 'ok' ? 1 : 0, later: 0 };
   } catch {
+    away.add(home);
     return { changed: 0, later: RETRY_MS };
   }
 }
@@ -105,6 +114,6 @@ async function sweepClaim(context: Context, partition: number, id: string): Prom
   const state = changed === 1 ? 'expired' : claim.state;
   if (state === 'held' || state === 'pending') return { changed, later: 0 };
   const decision = claim.state === 'pending' ? 'abort' : DECISIONS[state]!;
-  const told = await tellParts(context, id, placeOf(context, partition, claim), decision, OPTIONS);
+  const told = await tellParts(context, id, placeOf(context, partition, claim), decision, ELSEWHERE);
   return { changed, later: told.all ? 0 : RETRY_MS };
 }
