@@ -52,10 +52,12 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
   const general = new pg.Pool({ ...common, max: options.generalConnections ?? 8, application_name: 'holdfast-worker' });
   // Arrays hide their length from the planner, and generic plans are made once: look rows up by key, however small the table
   // was when the plan was made.
+  // What is committed is trimmed from the log in Redis, so a commit must have reached Postgres' disk, whatever its default is.
   drain.on('connect', (client) => {
     void client
       .query(
-        'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan',
+        `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan;
+         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
       )
       .catch((error: Error) => options.onError?.(error));
   });
