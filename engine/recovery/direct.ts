@@ -56,6 +56,11 @@ export class DirectCalls {
           await this.remove(refs.slice(at, at + KEYS_AT_ONCE).map((ref) => this.keys.item(kind, partition, ref)));
   }
 
+  /** Closes a partition, whoever has opened it. */
+  async fence(partition: number): Promise<void> {
+    await this.connection.run(['HSET', this.keys.fixed('meta', partition), 'owner', ''], COMMAND_TIMEOUT_MS);
+  }
+
   /** Whether Postgres has anything of the partition. */
   async isPersisted(partition: number): Promise<boolean> {
     const name = this.keys.fixed('meta', partition);

@@ -83,12 +83,18 @@ async function open(
   found: { readonly epoch: number; readonly seq: number },
   to: { readonly epoch: number; readonly seq: number; readonly persistence: string; readonly persisted: string },
 ): Promise<OpenOutcome> {
-  const { callStatus, rows } = await calls.run(partitionOpen, partition, {
+  const { callStatus, epoch, rows } = await calls.run(partitionOpen, partition, {
     ...life,
     fromEpoch: found.epoch,
     fromSeq: found.seq,
     ...to,
   });
   if (callStatus !== 0) return 'busy';
+  if (rows[0]?.status === 'exists' && epoch < to.epoch) {
+    // A recovery that had lost its lock came first, under an epoch older than the one announced since: what is written there is
+    // taken for that of a node that was cut off. Closed, and with the next look opened anew behind it; nothing of it is lost.
+    await calls.fence(partition);
+    return 'busy';
+  }
   return rows[0]?.status === 'ok' || rows[0]?.status === 'exists' ? 'open' : 'busy';
 }

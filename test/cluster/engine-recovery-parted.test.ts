@@ -55,3 +55,28 @@ t.test(
     t.ok(alone.notices.some((notice) => notice.level === 'error' && notice['partition'] === partition));
   },
 );
+
+t.test('a recovery that lost its lock opens under an epoch older than the one announced: opened anew', async (t) => {
+  const { url, prefix } = await testCluster();
+  const partition = 5;
+  const source = new MemorySource();
+  const core = await testCore({ redis: url, prefix, source });
+  await core.ready();
+  const port = core.caller.linkOf(partition)!.master.endpoint.port;
+  const key = core.keys.fixed('meta', partition);
+  const [owner, run, seq] = await withAdmin(port, (client) => client.hmget(key, 'owner', 'run', 'seq'));
+  const raise = source.raiseEpoch.bind(source);
+  let late = 1;
+  // The other one had looked and announced before this one did; now that this one has announced, it opens.
+  source.raiseEpoch = async (at, epoch, after) => {
+    await raise(at, epoch, after);
+    if (at === partition && late-- > 0) await meta(core, at, 'owner', owner!, 'run', run!, 'epoch', '2', 'seq', seq!);
+  };
+  source.positions.set(partition, { epoch: 1, seq: Number(seq), announced: 2 });
+  await meta(core, partition, 'owner', '');
+  const found = await until('the partition is open for good', async () => {
+    const status = (await core.partitions.status()).find((one) => one.partition === partition);
+    return late <= 0 && status?.open && status.epoch >= (await source.position(partition)).announced && status;
+  });
+  t.equal(found.epoch, 4);
+});
