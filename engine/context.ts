@@ -29,15 +29,27 @@ export function timeoutOf(context: Context, options: CallOptions | undefined): n
  * Calls a script that changes something. An answer `exists` wrote nothing, so that a wider ack is asked for again behind a
  * write of its own: otherwise WAIT would vouch for nothing.
  */
-export async function change<Op, R extends { readonly status: string }>(
+export function change<Op, R extends { readonly status: string }>(
   context: Context,
   script: Script<void, Op, R>,
   partition: number,
   op: Op,
   options: CallerOptions & { readonly ack: Ack; readonly id: string },
 ): Promise<CallResult<R>> {
-  const answer = await context.caller.call(script, partition, op, options);
-  if (answer.result.status !== 'exists' || options.ack === 'executed') return answer;
+  const asked = context.caller.call(script, partition, op, options);
+  return options.ack === 'executed'
+    ? asked
+    : asked.then((answer) =>
+        answer.result.status === 'exists' ? vouched(context, partition, options, answer) : answer,
+      );
+}
+
+async function vouched<R>(
+  context: Context,
+  partition: number,
+  options: CallerOptions,
+  answer: CallResult<R>,
+): Promise<CallResult<R>> {
   return { ...answer, ack: await vouch(context, partition, options) };
 }
 

@@ -23,6 +23,8 @@ export class Station implements Counter {
   readonly wait: ReplicaWait;
   queued = 0;
   scheduled = false;
+  /** By performance.now(). */
+  scheduledAt = 0;
   constructor(
     readonly link: Link,
     tuning: Tuning,

@@ -32,8 +32,16 @@ export function bulk(value: string | number): string {
     // What is no integer up to 2^53 goes out as JavaScript writes it (NaN, 1e+308): the scripts refuse it.
     return bulkAscii(String(value));
   }
-  if (Buffer.byteLength(value) === value.length) return head(value.length) + value + CRLF;
-  return bulkAscii(Buffer.from(value, 'utf8').toString('latin1'));
+  return bulkAscii(isAscii(value) ? value : Buffer.from(value, 'utf8').toString('latin1'));
+}
+
+/** Looking at some characters here costs less than a call out of JavaScript. */
+const SHORT = 48;
+
+function isAscii(text: string): boolean {
+  if (text.length > SHORT) return Buffer.byteLength(text) === text.length;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
 }
 
 export function bulkCommand(parts: readonly (string | number | Buffer)[]): string {

@@ -35,7 +35,9 @@ export async function reserve(
   if (wanted.parts.length > 1 || wanted.parts[0]!.partition !== home)
     return reserveClaim(context, places, home, wanted);
   const part = wanted.parts[0]!;
-  const answer = await holdPart(context, wanted, part, 0, wanted.ack);
+  const call = holding(context, wanted, part, 0, wanted.ack);
+  let answer = await call();
+  if (lacksOverdue(answer.result)) answer = await afterSweep(context, part.partition, wanted.deadline, call);
   const { result, now } = answer;
   if (result.status !== 'ok' && result.status !== 'exists') return lineRefusal(result, part);
   const place = { home, attempt: 0, buyerId: wanted.buyer, parts: wanted.parts };
@@ -48,6 +50,12 @@ export async function reserve(
 
 /** Holds the lines of one partition; when units only wait for the sweep, sweeps and asks once more. (S9) */
 export async function holdPart(context: Context, wanted: Wanted, part: Part, attempt: number, ack: Ack) {
+  const call = holding(context, wanted, part, attempt, ack);
+  const answer = await call();
+  return lacksOverdue(answer.result) ? afterSweep(context, part.partition, wanted.deadline, call) : answer;
+}
+
+function holding(context: Context, wanted: Wanted, part: Part, attempt: number, ack: Ack) {
   const op: StockReserveOp = {
     id: wanted.id,
     fingerprint: wanted.fingerprint,
@@ -58,11 +66,13 @@ export async function holdPart(context: Context, wanted: Wanted, part: Part, att
     actor: wanted.actor,
     lines: part.lines,
   };
-  const call = () =>
+  return () =>
     change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
-  const answer = await call();
-  const worthAnotherLook = answer.result.status === 'insufficient_stock' && answer.result.overdue > 0;
-  return worthAnotherLook ? afterSweep(context, part.partition, wanted.deadline, call) : answer;
+}
+
+/** Units are missing that may only wait for the sweep. */
+function lacksOverdue(result: StockReserveResult): boolean {
+  return result.status === 'insufficient_stock' && result.overdue > 0;
 }
 
 /** A refusal by the item of the line that was refused. */

@@ -20,7 +20,8 @@ export function view(
 }
 
 function reservationLine(line: RefLine, status: ReservationState): ReservationLine {
-  return { ...itemOf(line.item), quantity: line.quantity, returned: status === 'returned' ? line.quantity : 0 };
+  const { location, sku } = itemOf(line.item);
+  return { location, sku, quantity: line.quantity, returned: status === 'returned' ? line.quantity : 0 };
 }
 
 /** The whole truth, with what has come back of each line. */
