@@ -23,7 +23,10 @@ export interface Pools {
 }
 
 export interface PoolOptions {
-  /** Persist transactions at a time. Few: what waits meanwhile makes the next batch bigger. */
+  /**
+   * Persist transactions at a time. Few: what waits meanwhile makes the next batch bigger. Measured with 10,000 orders a second over 64
+   * partitions on two cores: with 4 Postgres spends 172 µs of CPU an order and falls behind, with 2 it spends 32 µs.
+   */
   drainConnections?: number;
   generalConnections?: number;
   onError?: (error: Error) => void;
@@ -44,7 +47,7 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
   };
   const drain = new pg.Pool({
     ...common,
-    max: options.drainConnections ?? 4,
+    max: options.drainConnections ?? 2,
     application_name: 'holdfast-drain',
     query_timeout: QUERY_MS,
     pipeline: true,
