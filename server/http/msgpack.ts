@@ -19,7 +19,12 @@ export function packMessage(value: unknown): Buffer {
 /** @throws SyntaxError with a sentence for the caller */
 export function unpackMessage(bytes: Buffer): unknown {
   checkPlain(bytes);
-  return unpackr.unpack(bytes);
+  try {
+    return unpackr.unpack(bytes);
+  } catch {
+    // What is plain and complete and still cannot be an object: a map with an array or a map for a key.
+    throw new SyntaxError('a map has a key that is not text');
+  }
 }
 
 const refuse = (why: string): never => {

@@ -16,7 +16,7 @@ interface Result {
 /** Runs a command with exactly these HOLDFAST_* variables. */
 function holdfast(args: string[], settings: Record<string, string> = {}): Promise<Result> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
-  const env = { ...Object.fromEntries(inherited), ...settings };
+  const env = { NO_COLOR: '1', ...Object.fromEntries(inherited), ...settings };
   return new Promise((resolve) => {
     execFile(process.execPath, [...COMMAND, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
       const code = error ? ((error as { code?: number }).code ?? 1) : 0;

@@ -91,6 +91,7 @@ const some = (traffic: Traffic, count: number) =>
 
 t.test('SCRIPT FLUSH: the scripts are loaded again, nothing else happens', async (t) => {
   const { cluster, core, items } = await setUp({ replicasPerMaster: 0 });
+  await core.ready();
   const before = await epochs(core);
   const traffic = startTraffic(core, items);
   for (let round = 1; round <= 5; round++) {

@@ -178,5 +178,9 @@ await t.test('who does not read is told nothing more, refused, and at last cut o
     return (await metric('holdfast_stream_connections')) < before;
   }, 'who never reads is cut off');
   raw.socket.destroy();
-  t.ok(await service.reserve({ lines: [{ location: LOCATION, sku, quantity: 1 }] }), 'others go on');
+  // The server may still have its hands full with the flood, and then says so.
+  await until(
+    () => service.reserve({ lines: [{ location: LOCATION, sku, quantity: 1 }] }).then(Boolean, () => false),
+    'others go on',
+  );
 });
