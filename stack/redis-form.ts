@@ -125,9 +125,25 @@ export async function formCluster(nodes: readonly NodePorts[], masters: number):
     });
     for (let i = masters; i < nodes.length; i++)
       await clients[i]!.call('CLUSTER', 'REPLICATE', ids[(i - masters) % masters]!);
+    await settleShards(clients, masters);
   } finally {
     for (const client of clients) client.disconnect();
   }
+}
+
+/**
+ * Valkey 8.0 calls its own nodes.conf corrupt when it was killed before a replica had heard its master's shard id. So wait until
+ * every node counts as many shards as there are masters, and write that down.
+ */
+async function settleShards(clients: readonly Redis[], masters: number): Promise<void> {
+  await until('The Redis nodes do not agree on their shards', 30_000, async () => {
+    for (const client of clients) {
+      const shards = (await client.call('CLUSTER', 'SHARDS')) as unknown[];
+      if (shards.length !== masters) return `${shards.length} shards instead of ${masters}`;
+    }
+    return undefined;
+  });
+  await Promise.all(clients.map((client) => client.call('CLUSTER', 'SAVECONFIG')));
 }
 
 /**
