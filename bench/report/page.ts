@@ -21,10 +21,10 @@ export function pageOf(results: Results): string {
     '',
     '| benchmark | goal | measured | |',
     '|---|---|---|---|',
-    ...results.reports.flatMap(({ name, goals }) =>
+    ...results.reports.flatMap(({ name, goals, voids }) =>
       goals.map(
         ({ text, value, unit, met }) =>
-          `| ${name} | ${text} | ${withUnit(value, unit)} | ${met ? 'met' : '**missed**'} |`,
+          `| ${name} | ${text} | ${withUnit(value, unit)} | ${voids.length > 0 ? '**void**' : met ? 'met' : '**missed**'} |`,
       ),
     ),
     '',
