@@ -1,3 +1,4 @@
+// @alone: it compares what is quiet, and waits for it.
 import t from 'tap';
 import type { Engine, ItemRef } from '../../engine/types.js';
 import { emptyForRebuild, RebuildRefused } from '../../workers/recovery/rebuild.js';

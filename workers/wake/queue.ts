@@ -182,6 +182,8 @@ export class PartitionQueue {
 
   async close(): Promise<void> {
     await this.queue.close();
+    // BullMQ may still be about to reconnect a copy, also one that has ended: from here on none connects again.
+    for (const connection of this.connections) connection.connect = () => new Promise<void>(() => undefined);
     for (let look = 0; look < CLOSE_LOOKS; look++) {
       const left = [...this.connections].filter((connection) => connection.status !== 'end');
       if (left.length === 0) return;
