@@ -1,10 +1,10 @@
 /**
  * A whole system for the nemesis to break: a Redis Cluster (3 masters, 3 replicas), Postgres, workers and HTTP servers, each a
  * process of its own in one folder. Everything that they say to each other passes proxies that live in this process: clients and
- * replicas reach a Redis node by its `client` link, other nodes by its `bus` link; all reach Postgres by its link.
+ * replicas reach a Redis node by its `client` link, other nodes by its `bus` link; each server and worker reaches Postgres by a link of its own.
  */
 import type { RedisNode } from '../../stack/redis-cluster.js';
-import type { Link } from './world/link.js';
+import type { Damage, Link } from './world/link.js';
 
 export type { Damage, Link, Peer } from './world/link.js';
 export { type Rng } from './rng.js';
@@ -38,11 +38,15 @@ export interface RedisPart extends Part {
 }
 
 export interface PostgresPart extends Part {
-  readonly link: Link;
+  /** The ways of all servers and workers, damaged together; each has its own in `AppPart.database`. */
+  damage(damage: Damage): () => void;
+  reset(): void;
 }
 
 export interface AppPart extends Part {
   readonly kind: 'server' | 'worker';
+  /** This process's own way to Postgres. */
+  readonly database: Link;
   readonly logFile: string;
 }
 
@@ -67,7 +71,6 @@ export interface World {
   readonly parts: readonly Part[];
   /** Through the proxies: HOLDFAST_REDIS_URL of the servers and workers. */
   readonly redisUrl: string;
-  readonly databaseUrl: string;
   /** Past the proxies. */
   readonly directRedisUrl: string;
   readonly directDatabaseUrl: string;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ManagedProcess, spawnManaged } from '../../../stack/processes.js';
 import type { AppPart } from '../world.js';
+import type { Link } from './link.js';
 
 export interface AppSpec {
   readonly kind: 'server' | 'worker';
@@ -11,6 +12,7 @@ export interface AppSpec {
   readonly dir: string;
   readonly port: number;
   readonly env: NodeJS.ProcessEnv;
+  readonly database: Link;
 }
 
 const END_MS = 32_000;
@@ -22,6 +24,7 @@ export class ChaosApp implements AppPart {
   readonly port: number;
   readonly dir: string;
   readonly logFile: string;
+  readonly database: Link;
   private process: ManagedProcess | undefined;
 
   constructor(private readonly spec: AppSpec) {
@@ -29,6 +32,7 @@ export class ChaosApp implements AppPart {
     this.name = spec.name;
     this.port = spec.port;
     this.dir = spec.dir;
+    this.database = spec.database;
     this.logFile = join(spec.dir, 'logs', `${spec.name}.log`);
   }
 

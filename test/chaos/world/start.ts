@@ -65,15 +65,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await Promise.all([redis?.stop(), postgres?.stop()]);
     throw failed?.reason;
   }
-  const world = new ChaosWorld(
-    options,
-    program,
-    redis,
-    postgres,
-    await startLink(postgres.port),
-    nodeTimeoutMs,
-    proxied,
-  );
+  const world = new ChaosWorld(options, program, redis, postgres, nodeTimeoutMs, proxied);
   try {
     await world.startApps();
     return world;
@@ -91,7 +83,6 @@ class ChaosWorld implements World {
   workers: readonly ChaosApp[] = [];
   readonly redisUrl: string;
   readonly directRedisUrl: string;
-  readonly databaseUrl: string;
   readonly directDatabaseUrl: string;
   readonly prefix = 'hf';
   readonly partitions: number;
@@ -102,7 +93,6 @@ class ChaosWorld implements World {
     private readonly program: string,
     private readonly redisParts: RedisParts,
     private readonly pg: Postgres,
-    link: Link,
     readonly nodeTimeoutMs: number,
     proxied: boolean,
   ) {
@@ -114,12 +104,14 @@ class ChaosWorld implements World {
       ? this.redis.map(({ client }) => `redis://127.0.0.1:${client.port}`).join(',')
       : this.directRedisUrl;
     this.directDatabaseUrl = pg.url;
-    const url = new URL(pg.url);
-    url.port = String(link.port);
-    this.databaseUrl = url.href;
+    const links = (): Link[] => [...this.workers, ...this.servers].map(({ database }) => database);
     this.postgres = {
       name: 'postgres',
-      link,
+      damage: (damage) => {
+        const healing = links().map((link) => link.damage(damage));
+        return () => healing.forEach((heal) => heal());
+      },
+      reset: () => links().forEach((link) => link.reset()),
       dir: pg.dir,
       get pid() {
         return pg.pid;
@@ -147,20 +139,27 @@ class ChaosWorld implements World {
     const env = {
       ...Object.fromEntries(clean),
       HOLDFAST_REDIS_URL: this.redisUrl,
-      HOLDFAST_DATABASE_URL: this.databaseUrl,
       HOLDFAST_JWT_SECRET: this.jwtSecret,
       HOLDFAST_PARTITIONS: String(this.partitions),
       HOLDFAST_LOG_LEVEL: 'info',
       ...this.options.env,
     };
-    const make = (kind: AppPart['kind'], n: number): ChaosApp => {
+    const make = async (kind: AppPart['kind'], n: number): Promise<ChaosApp> => {
       const port = ports.pop()!;
-      const own = kind === 'server' ? { HOLDFAST_PORT: String(port) } : { HOLDFAST_METRICS_PORT: String(port) };
-      const spec = { kind, name: `${kind}-${n}`, program: this.program, dir: this.dir, port, env: { ...env, ...own } };
-      return new ChaosApp(spec);
+      const database = await startLink(this.pg.port);
+      const url = new URL(this.pg.url);
+      url.port = String(database.port);
+      const own = {
+        [kind === 'server' ? 'HOLDFAST_PORT' : 'HOLDFAST_METRICS_PORT']: String(port),
+        HOLDFAST_DATABASE_URL: url.href,
+      };
+      const { program, dir } = this;
+      return new ChaosApp({ kind, name: `${kind}-${n}`, program, dir, port, database, env: { ...env, ...own } });
     };
-    this.workers = Array.from({ length: workers }, (_, n) => make('worker', n + 1));
-    this.servers = Array.from({ length: servers }, (_, n) => make('server', n + 1));
+    const all = (kind: AppPart['kind'], count: number) =>
+      Promise.all(Array.from({ length: count }, (_, n) => make(kind, n + 1)));
+    this.workers = await all('worker', workers);
+    this.servers = await all('server', servers);
     await Promise.all([...this.workers, ...this.servers].map((app) => app.ready(READY_MS)));
   }
 
@@ -223,9 +222,9 @@ class ChaosWorld implements World {
       client.heal();
       bus.heal();
     }
-    this.postgres.link.heal();
+    for (const { database } of [...this.workers, ...this.servers]) database.heal();
     for (const part of this.parts) part.kill('SIGCONT');
-    await Promise.all([...this.redis, this.postgres].map((part) => (part.running ? undefined : part.restart())));
+    await Promise.all([...this.redis, this.postgres].filter(({ running }) => !running).map((part) => part.restart()));
     await this.clusterHealthy(timeoutMs);
     await Promise.all([...this.workers, ...this.servers].map((app) => app.ready(timeoutMs)));
   }
@@ -233,6 +232,6 @@ class ChaosWorld implements World {
   async stop(): Promise<void> {
     await Promise.all([...this.servers, ...this.workers].map((app) => app.stop('SIGKILL')));
     await Promise.all([this.pg.stop(), this.redisParts.stop()]);
-    await this.postgres.link.close();
+    await Promise.all([...this.workers, ...this.servers].map(({ database }) => database.close()));
   }
 }
