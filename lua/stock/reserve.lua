@@ -149,14 +149,17 @@ local function answered_earlier(n, op, record)
     return true
   end
   if op.attempt > record[R_ATTEMPT] then
-    if record[R_STATE] ~= HELD then
+    if record[R_STATE] == RELEASED or record[R_STATE] == EXPIRED then
       return false
     end
-    -- A later attempt of the same claim takes the part over, and asks the claim anew in good time.
+    -- A later attempt of the same claim takes the part over, and asks the claim anew in good time. One that was sold stays
+    -- sold, and says so: units that a claim has forgotten selling are not held a second time.
     record[R_ATTEMPT] = op.attempt
-    record[R_DEADLINE] = now + part_seconds(hold_seconds(op)) * 1000
+    if record[R_STATE] == HELD then
+      record[R_DEADLINE] = now + part_seconds(hold_seconds(op)) * 1000
+      add_due(record[R_DEADLINE], op.id)
+    end
     set_hold(op.id, record)
-    add_due(record[R_DEADLINE], op.id)
     add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, record[R_DEADLINE], op.fingerprint, op.attempt)
   end
   local state = record[R_STATE]

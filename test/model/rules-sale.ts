@@ -98,17 +98,16 @@ function knownId(state: State, op: StockReserveOp, now: number): Decision | unde
     state: phaseNumber(isOver(hold, now) ? 'expired' : hold.phase),
   });
   if (op.attempt === hold.attempt) return { row: exists(hold.deadline) };
-  if (hold.phase !== 'held') return undefined;
-  const deadline = now + Math.min(secondsOf(state, op), limits.claim_seconds) * 1_000;
+  if (hold.phase === 'released' || hold.phase === 'expired') return undefined;
+  const held = hold.phase === 'held';
+  const deadline = held ? now + Math.min(secondsOf(state, op), limits.claim_seconds) * 1_000 : hold.deadline;
   const { id, actor, attempt, fingerprint } = op;
-  return {
-    row: exists(deadline),
-    facts: [
-      { fact: 'hold', id, hold: { ...hold, attempt, deadline } },
-      { fact: 'told', kind: 'extended', id, actor, deadline, fingerprint, attempt },
-      { fact: 'due', at: deadline, name: id },
-    ],
-  };
+  const facts: Fact[] = [
+    { fact: 'hold', id, hold: { ...hold, attempt, deadline } },
+    { fact: 'told', kind: 'extended', id, actor, deadline, fingerprint, attempt },
+  ];
+  if (held) facts.push({ fact: 'due', at: deadline, name: id });
+  return { row: exists(deadline), facts };
 }
 
 const isOver = (hold: Hold, now: number): boolean =>

@@ -2,7 +2,21 @@ import { limits } from '../../engine/scripts/generated/limits.js';
 import { type StockReserveOp, stockReserve } from '../../engine/scripts/generated/stock-reserve.js';
 import { table } from '../support/rows.js';
 import { type World } from '../support/scripts.js';
-import { A, B, change, claim, CONFIRMED, EXPIRED, FAR, held, HELD, hold, RELEASED, stock } from './fixtures.js';
+import {
+  A,
+  B,
+  change,
+  claim,
+  CONFIRMED,
+  EXPIRED,
+  FAR,
+  held,
+  HELD,
+  hold,
+  RELEASED,
+  RETURNED,
+  stock,
+} from './fixtures.js';
 
 const DEFAULT_MS = limits.default_hold_seconds * 1_000;
 const CLAIM_MS = limits.claim_seconds * 1_000;
@@ -189,6 +203,25 @@ table({
         { kind: 'extended', id: 'r1', actor: 'who', deadline: now + CLAIM_MS, fingerprint: 77, attempt: 10 },
       ],
     },
+    ...(
+      [
+        ['sold', CONFIRMED],
+        ['sold and returned', RETURNED],
+      ] as const
+    ).map(([name, state]) => ({
+      status: 'exists' as const,
+      name: `a later attempt meets a part that was ${name}: nothing is held again`,
+      given: {
+        stock: { [A]: stock(8, 0, 2) },
+        holds: { r1: hold({ state, deadline: 1_000, attempt: 9, resolved: 900, lines: [[A, 2, 0, 0]] }) },
+      },
+      ops: [op({ attempt: 10 })],
+      answers: [{ status: 'exists' as const, deadline: 1_000, hold: limits.default_hold_seconds, state }],
+      after: (world: World) => {
+        world.holds.r1![3] = 10;
+      },
+      events: [{ kind: 'extended', id: 'r1', actor: 'who', deadline: 1_000, fingerprint: 77, attempt: 10 }],
+    })),
     {
       status: 'superseded',
       name: 'an attempt older than the part',
