@@ -37,6 +37,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     count: facade.count,
     of: (item) => facade.of(item),
     status: () => facade.status(),
+    memory: () => facade.memory(),
     readLog: (partition, after, maxEvents) => facade.readLog(partition, after, maxEvents),
     markPersisted: (partition, position) => facade.markPersisted(partition, position),
     sweep: (partition, max) => sweep(context, partition, max),

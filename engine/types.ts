@@ -189,12 +189,25 @@ export interface PartitionStatus {
   readonly nextDue: number | undefined;
 }
 
+/** How full the memory of a node is. */
+export interface NodeMemory {
+  readonly node: string;
+  /** The partitions it serves. */
+  readonly partitions: readonly number[];
+  /** Bytes that count against `maxmemory`. */
+  readonly used: number;
+  /** `maxmemory` in bytes; 0: none is set. */
+  readonly limit: number;
+}
+
 /** For workers and operators: one partition's log, sweep and state. */
 export interface PartitionsApi {
   readonly count: number;
   of(item: ItemRef): number;
   /** One pipelined read per node. Partitions of unreachable nodes are absent. */
   status(): Promise<PartitionStatus[]>;
+  /** Memory of every master that can be reached, one read each. */
+  memory(): Promise<NodeMemory[]>;
   /** Entries after `epoch-seq`, whole entries, in order, until at least `maxEvents` events are read or the log ends. */
   readLog(partition: number, after: { epoch: number; seq: number }, maxEvents: number): Promise<LogEvent[]>;
   /** Tells everybody that Postgres has everything up to here, and trims the log up to it. */

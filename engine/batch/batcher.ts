@@ -189,7 +189,9 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     const lot = this.waiting.lots[partition];
     if (!lot) return Promise.reject(new InvalidArgument(`there is no partition ${partition}`));
     const { queued } = this.waiting.stationFor(lot) ?? this.waiting.parked;
-    if (queued >= this.settings.tuning.queuedPerNode)
+    const { queuedPerNode } = this.settings.tuning;
+    // What ends what was begun finds room where new work is refused: a queue full of reservations must not shut out confirms.
+    if (queued >= (script.finishing || script.readonly ? 2 * queuedPerNode : queuedPerNode))
       return Promise.reject(
         new Overloaded(`${queued} operations already wait for this shard.`, { partition, id: options?.id }),
       );

@@ -11,7 +11,7 @@ export interface Tuning {
   /** Times a call names an item, repeats included. */
   readonly mentionsPerCall: number;
   readonly opsPerPipeline: number;
-  /** Operations that may wait for a node; more are refused at once. */
+  /** Operations that may wait for a node; more are refused at once. Reads and what ends a reservation may be twice as many. */
   readonly queuedPerNode: number;
   /** Longest WAIT. It holds its lane, so it is shorter than patient callers' deadlines. */
   readonly waitMs: number;

@@ -7,7 +7,7 @@ import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import { textOf } from '../redis/nodes.js';
 import { partitionPersisted } from '../scripts/generated/partition-persisted.js';
-import type { ItemRef, LogEvent, PartitionDump, PartitionsApi, PartitionStatus } from '../types.js';
+import type { ItemRef, LogEvent, NodeMemory, PartitionDump, PartitionsApi, PartitionStatus } from '../types.js';
 import { dumpPartition } from './dump.js';
 import { readLog } from './log.js';
 import { RecordError } from './records.js';
@@ -32,6 +32,11 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
   async status(): Promise<PartitionStatus[]> {
     const pages = await Promise.all(this.batcher.links.map((link) => this.statusOf(link).catch(() => [])));
     return pages.flat().sort((a, b) => a.partition - b.partition);
+  }
+
+  async memory(): Promise<NodeMemory[]> {
+    const found = await Promise.all(this.batcher.links.map((link) => memoryOf(link).catch(() => [])));
+    return found.flat();
   }
 
   async readLog(partition: number, after: { epoch: number; seq: number }, maxEvents: number): Promise<LogEvent[]> {
@@ -98,4 +103,14 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
       throw new ShardUnavailable((error as Error).message, { partition, cause: error });
     }
   }
+}
+
+/** What the replicas' buffers take is not counted by Redis either when it decides whether memory is full. */
+async function memoryOf(link: Link): Promise<NodeMemory[]> {
+  const { id: node, partitions } = link.master;
+  const connection = await link.controlConnection();
+  const text = textOf(await connection.run(['INFO', 'memory'], COMMAND_TIMEOUT_MS));
+  const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  const used = Math.max(0, field('used_memory') - field('mem_not_counted_for_evict'));
+  return [{ node, partitions, used, limit: field('maxmemory') }];
 }

@@ -20,6 +20,8 @@ export interface ScriptInfo {
   readonly sha1: string;
   /** Flagged no-writes: may run when memory is full, changes nothing. */
   readonly readonly: boolean;
+  /** Flagged allow-oom: ends what was begun or makes room, so it goes on when memory is full and when new work is refused. */
+  readonly finishing: boolean;
   /** Takes any number of operations a call and answers a row for each; otherwise one row in all. */
   readonly vectorised: boolean;
   /** Kinds of the keys that come first, in order. */

@@ -1,6 +1,7 @@
 --- Give up a claim that is not complete: it is forgotten, as if it had never been.
 ---
 --- Only a pending claim of exactly this attempt; anything else is left alone and answers `exists`.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

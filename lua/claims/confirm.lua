@@ -1,6 +1,7 @@
 --- Decide that a reservation over several partitions is sold; its holds follow. (S3, S9)
 ---
 --- This is the commit point: before it nothing is sold, after it everything will be.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -1,6 +1,7 @@
 --- End a reservation over several partitions because its deadline has passed; its holds follow. (S9)
 ---
 --- A claim that was never completed is forgotten; one that is alive or has ended is left alone.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

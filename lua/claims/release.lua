@@ -1,6 +1,7 @@
 --- Decide that a reservation over several partitions goes back on sale; its holds follow. (S3)
 ---
 --- One past its deadline is expired instead. Repeating answers `exists` with the state it ended in.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -1,6 +1,7 @@
 --- Note that everything of a reservation over several partitions has come back. (S3, T5)
 ---
 --- The parts have been returned before; repeating answers `exists`.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

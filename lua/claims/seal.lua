@@ -1,6 +1,7 @@
 --- Complete a claim: every line is held. From here on the reservation exists. (S5)
 ---
 --- Only the attempt that the claim stands at may seal it, and only while it is alive.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

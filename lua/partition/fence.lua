@@ -2,6 +2,7 @@
 ---
 --- `run` names the life of the node: one run of its process as a master. A partition that was opened in it has lost nothing
 --- since and is left alone, so two recoveries do not disturb each other. Any other owner is taken out before scripts are loaded.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @arg node id id of the node that recovery means
 --- @arg run id life of the node that recovery means

@@ -2,6 +2,7 @@
 ---
 --- Opens only what stands exactly where recovery looked (`from_epoch`, `from_seq`) on the node and in the life it looked at;
 --- of two recoveries one opens and the other is told `exists`. Numbers go on from `seq`.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -1,6 +1,7 @@
 --- Note how far Postgres has the log, tell those who wait for it, and trim the log up to there.
 ---
 --- Positions only grow; an older one changes nothing.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key persisted channel

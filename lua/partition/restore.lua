@@ -2,6 +2,7 @@
 ---
 --- Records are JSON of the arrays in docs/protocol.md; a long one comes in two pieces. Kinds: 1 item (an object of the fields of
 --- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it). `false` removes a hold or claim.
+--- @flags allow-oom
 --- @key meta fence of the partition
 --- @key holds hold records
 --- @key claims claim records

@@ -1,6 +1,7 @@
 --- Undo a part of a claim that will not come about: the units go back and the record goes, as if it had never been.
 ---
 --- Only a held part of exactly this attempt; anything else is left alone and answers `exists`.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -2,6 +2,7 @@
 ---
 --- A reservation of its own (attempt 0) can be confirmed until its deadline, by this node's clock. A part of a claim
 --- is confirmed because its claim is: the claim has looked at the deadline. Repeating answers `exists`.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

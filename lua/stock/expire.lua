@@ -2,6 +2,7 @@
 ---
 --- A reservation of its own expires at its deadline by this node's clock; before, it is left alone. A part of a claim
 --- expires because its claim has.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -2,6 +2,7 @@
 ---
 --- A hold past its deadline is not released but expired, here and now; repeating answers `exists` with the state it
 --- ended in. A part of a claim is released because its claim is.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -2,6 +2,7 @@
 ---
 --- Each line names how many of its units have come back *altogether*, so that repeating changes nothing; a smaller
 --- number than before is left alone. When everything has come back the reservation is returned.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change

@@ -3,6 +3,7 @@
 --- A hold that has ended is due again at the end of its retention, one that is held at its deadline; one that is overdue
 --- but still held (its claim could not be asked) in a second. An entry that is gone or has moved meanwhile is left
 --- alone. Nothing here moves units, so nothing is logged.
+--- @flags allow-oom
 --- @key meta fence of the partition
 --- @key due when holds must be looked at
 --- @key holds hold records

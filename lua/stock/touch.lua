@@ -1,6 +1,7 @@
 --- Write the partition's last number once more, so that a WAIT behind this call covers everything written before it.
 ---
 --- An answer `exists` writes nothing: without this, WAIT would vouch for nothing.
+--- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @each id id the id that was asked for
 --- @status ok

@@ -54,6 +54,7 @@ export function emitScript(script: CompiledScript, registry: Registry): string {
     `  source: SOURCE,`,
     `  sha1: ${quote(script.sha1)},`,
     `  readonly: ${header.flags.includes('no-writes')},`,
+    `  finishing: ${header.flags.includes('allow-oom')},`,
     `  vectorised: ${header.each.length > 0},`,
     `  fixedKeys: [${header.keys.map((k) => quote(k.name)).join(', ')}],`,
     `  itemKeys: [${header.items.map((k) => quote(k.name)).join(', ')}],`,
