@@ -19,6 +19,9 @@ import { Service } from './http/serve.js';
 import { Idempotency } from './idempotency/idempotency.js';
 import { IdempotencyStore } from './idempotency/store.js';
 import { Metrics } from './metrics.js';
+import { Gate } from './limits/gate.js';
+import { exposeLimits } from './limits/metrics.js';
+import { Pressure } from './limits/pressure.js';
 import { openApiDocument } from './openapi.js';
 import { openPort } from './port.js';
 import { importExportRoutes } from './routes/import-export.js';
@@ -83,25 +86,28 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     // Where everybody waits for Postgres, being under way for long is no sign of a queue.
     targetMs: config.ack === 'durable' ? 0 : config.maxQueueMs,
   });
-  metrics.gauge(
-    'holdfast_http_shedding',
-    '1 while requests are refused because they queue.',
-    () => +admission.shedding,
-  );
-  metrics.counter('holdfast_http_turned_away_total', 'Requests refused before they began.', () => admission.refused);
-  const service = new Service(config, admission, bodies, auth, idempotency, metrics, log);
+  const partitions = new Partitions(config.partitions);
+  const gate = new Gate(partitions.count, (key) => partitions.of(key));
+  const pressure = new Pressure({
+    partitions: engine.partitions,
+    gate,
+    limits: config.pressure,
+    persisted: config.databaseUrl !== undefined,
+    log,
+  });
+  exposeLimits(metrics, gate, admission);
+  const service = new Service(config, admission, gate, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
   exposeMetrics(metrics, service, bodies, auth, idempotency);
   const soldOut = new SoldOut(cache, config.soldOutMs);
   exposeCache(metrics, cache, soldOut);
 
-  const services = { engine, reader: new CachedReader(cache), cache, soldOut, database };
+  const services = { engine, reader: new CachedReader(cache), cache, soldOut, gate, database };
   const routes = allRoutes(services, health, metrics, config);
-  const partitions = new Partitions(config.partitions);
   const { publicReads } = config;
   const refused = (code: string): void => metrics.problem(code);
   const stream = new Stream(
-    { engine, cache, soldOut, database, auth, partitions, publicReads, log, limits: config.stream, refused },
+    { engine, cache, soldOut, gate, database, auth, partitions, publicReads, log, limits: config.stream, refused },
     metrics,
   );
   const main = await openPort(service, routes, config.host, config.port, (app) => stream.mount(app));
@@ -110,6 +116,7 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
       ? undefined
       : await openPort(service, probes(routes), config.host, config.metricsPort);
 
+  pressure.start();
   const stop = async (): Promise<void> => {
     health.drain();
     service.draining = true;
@@ -118,6 +125,7 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     const [requests, streams] = await Promise.all([service.drained(config.drainMs), stream.drain(config.drainMs)]);
     if (!requests || !streams) log.warn({ inFlight: service.inFlight }, 'requests were cut off');
     stream.close();
+    pressure.close();
     health.close();
     bodies.close();
     store.close();

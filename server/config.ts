@@ -4,6 +4,7 @@
  */
 import { MAX_PARTITIONS } from '../engine/partitions.js';
 import type { Ack } from '../engine/types.js';
+import { PRESSURE_LIMITS, type PressureLimits } from './limits/pressure.js';
 import { readStreamLimits, type StreamLimits } from './ws/limits.js';
 
 export interface ServerConfig {
@@ -28,6 +29,8 @@ export interface ServerConfig {
   readonly maxInFlight: number;
   /** Milliseconds that requests may queue for each other before some are refused; 0: only their number counts. */
   readonly maxQueueMs: number;
+  /** What closes admission: depth of the log, memory, wait for Postgres, delay of the event loop. */
+  readonly pressure: PressureLimits;
   /** Oldest answer from memory, in ms; older ones are read from Redis. (S10) */
   readonly maxStaleMs: number;
   /** How old the knowledge may be that an item is sold out, for reservations to be refused on it; 0: Redis is always asked. */
@@ -85,6 +88,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
     maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 50, 0, 60_000),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
+    pressure: {
+      logEvents: read.integer('HOLDFAST_MAX_LOG_EVENTS', PRESSURE_LIMITS.logEvents, 0, 1_000_000_000),
+      memoryPercent: read.integer('HOLDFAST_MAX_MEMORY_PERCENT', PRESSURE_LIMITS.memoryPercent, 0, 100),
+      persistSeconds: read.integer('HOLDFAST_MAX_PERSIST_SECONDS', PRESSURE_LIMITS.persistSeconds, 0, 1_000_000),
+      loopDelayMs: read.integer('HOLDFAST_MAX_LOOP_DELAY_MS', PRESSURE_LIMITS.loopDelayMs, 0, 60_000),
+    },
     maxStaleMs: read.integer('HOLDFAST_MAX_STALE_MS', 1_000, 1, 3_600_000),
     soldOutMs: read.integer('HOLDFAST_SOLD_OUT_MS', 100, 0, 1_000),
     cacheItems: read.integer('HOLDFAST_CACHE_ITEMS', 1_000_000, 1, 100_000_000),

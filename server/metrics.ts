@@ -82,6 +82,16 @@ export class Metrics {
     });
   }
 
+  /** Numbers with labels that are somewhere already. */
+  labelled(
+    name: string,
+    help: string,
+    type: 'counter' | 'gauge',
+    read: () => { value: number; labels: Record<string, string> }[],
+  ): void {
+    this.expose(name, help, type, read);
+  }
+
   counter(name: string, help: string, read: () => number): void {
     this.expose(name, help, 'counter', () => [{ value: read(), labels: {} }]);
   }
@@ -108,7 +118,7 @@ export class Metrics {
     return this.registry.metrics();
   }
 
-  private expose(name: string, help: string, type: 'counter' | 'histogram', read: () => Values): void {
+  private expose(name: string, help: string, type: 'counter' | 'gauge' | 'histogram', read: () => Values): void {
     // The registry asks its metrics for their values; that is all it needs to know of one.
     const metric = {
       name,

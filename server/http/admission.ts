@@ -8,6 +8,13 @@
  * Few requests are never refused, whatever they wait for: a slow database is no overload.
  */
 
+import type { Load } from '../limits/gate.js';
+
+/** What may be under way, as a share of the limit: what ends a reservation gets in while new ones are refused. */
+const SHARE: Readonly<Record<Load, number>> = { hold: 1, read: 1, write: 1.25, finish: 2 };
+/** The same of `most`, which bounds memory. */
+const SHARE_OF_MOST: Readonly<Record<Load, number>> = { hold: 1, read: 1, write: 1.05, finish: 1.1 };
+
 /** As many may always be under way. */
 const FLOOR = 256;
 /** How long the queue must stand: an opening's burst passes sooner. */
@@ -22,7 +29,7 @@ const SMOOTHING = 0.3;
 const FORGETTING = 0.995;
 
 export interface AdmissionOptions {
-  /** More are never under way. */
+  /** More are never under way; a tenth more where they end a reservation. */
   readonly most: number;
   /** Milliseconds that requests may wait for each other; 0: only `most` counts. */
   readonly targetMs: number;
@@ -42,7 +49,8 @@ export class Admission {
   private lookedAt = 0;
   private lateSince: number | undefined;
   private refusedAt = 0;
-  private limit: number;
+  /** As many may be under way now. */
+  limit: number;
 
   constructor(private readonly options: AdmissionOptions) {
     this.limit = options.most;
@@ -54,9 +62,9 @@ export class Admission {
   }
 
   /** False: it must be refused. Otherwise `leave` or `stand` follows. Times are of performance.now(). */
-  enter(now: number): boolean {
+  enter(now: number, load: Load = 'hold'): boolean {
     if (now - this.lookedAt >= LOOK_MS) this.look(now);
-    if (this.active >= this.limit) {
+    if (this.active >= this.limit && this.active >= this.room(load)) {
       this.refused++;
       this.refusedAt = now;
       return false;
@@ -76,6 +84,11 @@ export class Admission {
   /** It goes on to wait for something that nobody else has to wait for meanwhile: it is not counted any more. */
   stand(): void {
     this.active--;
+  }
+
+  private room(load: Load): number {
+    const { most } = this.options;
+    return Math.min(Math.floor(this.limit * SHARE[load]), Math.floor(most * SHARE_OF_MOST[load]));
   }
 
   private look(now: number): void {

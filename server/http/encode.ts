@@ -32,7 +32,7 @@ export function encodeProblem(x: Exchange, found: Problem): Encoded {
     type: x.wantsMessagePack ? MESSAGEPACK_TYPE : PROBLEM_TYPE,
     bytes: x.wantsMessagePack ? packMessage(body) : JSON.stringify(body),
     headers: found.headers,
-    retryAfter: RETRY_AFTER[found.kind.code],
+    retryAfter: found.extra.retryAfter ?? RETRY_AFTER[found.kind.code],
   };
 }
 

@@ -24,10 +24,16 @@ let requests = 0;
 const CACHE_CONTROL = 'no-store';
 const CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'";
 const ALWAYS = 'X-Content-Type-Options: nosniff\r\nVary: Accept, Accept-Encoding, Authorization';
-const USUAL = `${ALWAYS}\r\nCache-Control: ${CACHE_CONTROL}\r\nContent-Security-Policy: ${CONTENT_POLICY}`;
+/** The last headers of an ordinary answer, as they follow each other. */
+export const USUAL = `${ALWAYS}\r\nCache-Control: ${CACHE_CONTROL}\r\nContent-Security-Policy: ${CONTENT_POLICY}`;
 
 /** Times as text, by hundredths of a millisecond. */
 const TIMES = Array.from({ length: 1_000 }, (_, hundredths) => (hundredths / 100).toFixed(2));
+
+/** Milliseconds, as headers have them. */
+export function timeText(ms: number): string {
+  return TIMES[Math.round(ms * 100)] ?? ms.toFixed(2);
+}
 
 /** The id the client brought, or one of our own. */
 export function requestIdOf(req: HttpRequest): string {
@@ -45,7 +51,7 @@ export function requestIdOf(req: HttpRequest): string {
  */
 export function writeUsualHeaders(res: HttpResponse, type: string, requestId: string, startedAt: number): number {
   const ms = performance.now() - startedAt;
-  const time = TIMES[Math.round(ms * 100)] ?? ms.toFixed(2);
+  const time = timeText(ms);
   res.writeHeader('Content-Type', `${type}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: ${time}\r\n${USUAL}`);
   return ms;
 }

@@ -139,6 +139,8 @@ export class Problem extends Error {
     readonly extra: {
       readonly errors?: readonly ProblemDetail[];
       readonly id?: readonly [field: string, id: string];
+      /** Seconds, where they differ from what the code usually says. */
+      readonly retryAfter?: number;
     } = {},
     /** Headers this problem needs, e.g. WWW-Authenticate. */
     readonly headers: readonly (readonly [string, string])[] = [],
@@ -155,7 +157,7 @@ export class Problem extends Error {
 export function problem(
   code: HttpProblemCode,
   detail?: string,
-  extra?: { readonly errors?: readonly ProblemDetail[]; readonly id?: readonly [field: string, id: string] },
+  extra?: Problem['extra'],
   headers?: readonly (readonly [string, string])[],
 ): Problem {
   const kind = HTTP_PROBLEMS[code];

@@ -3,6 +3,7 @@ import type { Static, TObject, TProperties, TSchema } from '@sinclair/typebox';
 import { validator, type Validator } from '../schemas/validate.js';
 import type { HttpRequest } from 'uWebSockets.js';
 import type { Role } from '../auth/caller.js';
+import type { Load } from '../limits/gate.js';
 import type { Exchange } from './exchange.js';
 
 /** What a handler answers. `body` is encoded as the client asked; `raw` goes out as it is. */
@@ -55,6 +56,8 @@ export interface RouteSpec<Q extends TObject | undefined, B extends TSchema | un
   readonly idField?: 'reservationId' | 'movementId' | 'orderId';
   /** Answered even when the server is full: probes and metrics. */
   readonly essential?: boolean;
+  /** What is given up first under pressure; default: `read` for GET, else `write`. */
+  readonly load?: Load;
   /**
    * Answers from memory before anything else is done for the request: undefined sends it on its usual way. Only for reads that
    * are open to everybody, and only while they are.
@@ -90,6 +93,7 @@ export interface Route {
   readonly makeId: ((input: Input<unknown, unknown>) => string) | undefined;
   readonly idField: string | undefined;
   readonly essential: boolean;
+  readonly load: Load;
   readonly instant: ((req: HttpRequest, packed: boolean, now: number) => Buffer | string | undefined) | undefined;
   readonly quick: ((x: Exchange, body: Buffer) => Answer | undefined) | undefined;
   readonly answers: Readonly<Record<number, Documented>>;
@@ -121,6 +125,7 @@ export function route<
     makeId: spec.makeId as Route['makeId'],
     idField: spec.idField,
     essential: spec.essential ?? false,
+    load: spec.load ?? (spec.method === 'get' ? 'read' : 'write'),
     instant: spec.instant,
     quick: spec.quick,
     answers: spec.answers,

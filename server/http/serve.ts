@@ -9,36 +9,22 @@ import type { Caller } from '../auth/caller.js';
 import type { Idempotency, Turn } from '../idempotency/idempotency.js';
 import type { Metrics, RouteMetrics } from '../metrics.js';
 import { isId } from '../schemas/ids.js';
+import type { Gate } from '../limits/gate.js';
 import type { Admission } from './admission.js';
 import type { BodyReader } from './body.js';
 import { decodeBody } from './decode.js';
-import {
-  compress,
-  encodeAnswer,
-  encodeProblem,
-  JSON_TYPE,
-  MESSAGEPACK_TYPE,
-  PROBLEM_TYPE,
-  worthCompressing,
-} from './encode.js';
+import { compress, encodeAnswer, encodeProblem, JSON_TYPE, MESSAGEPACK_TYPE, worthCompressing } from './encode.js';
 import { Exchange, requestIdOf, writeUsualHeaders, type Encoded } from './exchange.js';
 import { problemOf } from './failures.js';
 import { prefersMessagePack } from './negotiate.js';
-import { packMessage } from './msgpack.js';
-import { invalidField, problem, problemBody, RETRY_AFTER, type Problem } from './problems.js';
+import { HTTP_PROBLEMS, invalidField, problem, type Problem } from './problems.js';
 import { parseQuery } from './query.js';
 import { QuietLog } from './quiet-log.js';
+import { Refusals } from './refusals.js';
 import type { Answer, Route } from './route.js';
-import { statusLine } from './status-lines.js';
 
 const EMPTY = Buffer.alloc(0);
-
-/** What the refused are told, ready but for the request id (which needs no escaping): an error with its trace costs more than all else. */
-const TURNED_AWAY = problem('overloaded');
-const TURNED_AWAY_FIELDS = { code: TURNED_AWAY.kind.code };
-const TURNED_AWAY_RETRY = String(RETRY_AFTER[TURNED_AWAY.kind.code]);
-const [TURNED_AWAY_HEAD = '', TURNED_AWAY_TAIL = ''] = JSON.stringify(problemBody(TURNED_AWAY, '\0')).split('\\u0000');
-const SMALL_LENGTH = /^\d{1,4}$/;
+const OVERLOADED = HTTP_PROBLEMS.overloaded.http;
 
 export interface ServeOptions {
   readonly publicReads: boolean;
@@ -51,10 +37,12 @@ export class Service {
   draining = false;
   private idle: (() => void) | undefined;
   private readonly quiet: QuietLog;
+  private readonly refusals: Refusals;
 
   constructor(
     private readonly options: ServeOptions,
     private readonly admission: Admission,
+    private readonly gate: Gate,
     private readonly bodies: BodyReader,
     private readonly auth: Authenticator,
     private readonly idempotency: Idempotency,
@@ -62,6 +50,7 @@ export class Service {
     private readonly log: Logger,
   ) {
     this.quiet = new QuietLog(log);
+    this.refusals = new Refusals(metrics, this.quiet);
   }
 
   mount(app: TemplatedApp, route: Route): void {
@@ -96,8 +85,18 @@ export class Service {
   }
 
   private begin(route: Route, measured: RouteMetrics, res: HttpResponse, req: HttpRequest, any = false): void {
-    const admitted = !route.essential && this.admission.enter(performance.now());
-    if (!admitted && !route.essential) return this.turnAway(measured, res, req);
+    const { load } = route;
+    let admitted = false;
+    if (!route.essential) {
+      const now = performance.now();
+      const shut = this.gate.shut(load);
+      if (shut !== undefined) this.gate.refuse(shut);
+      else admitted = this.admission.enter(now, load);
+      if (!admitted) {
+        this.refusals.send(shut ?? 'in_flight', res, req, now, this.draining);
+        return measured.record(OVERLOADED, performance.now() - now);
+      }
+    }
     this.inFlight += 1;
     const x = new Exchange(route, res, req, (ended, status) => this.end(ended, measured, status));
     if (admitted) x.admission = this.admission;
@@ -115,29 +114,6 @@ export class Service {
     } catch (error) {
       this.fail(x, error);
     }
-  }
-
-  /** Refused at once, for as little as can be: what it costs is taken from those that were let in. */
-  private turnAway(measured: RouteMetrics, res: HttpResponse, req: HttpRequest): void {
-    const startedAt = performance.now();
-    const requestId = requestIdOf(req);
-    const { code, http } = TURNED_AWAY.kind;
-    this.metrics.problem(code);
-    this.quiet.warn(code, TURNED_AWAY_FIELDS, 'requests are turned away');
-    const packed = prefersMessagePack(req.getHeader('accept'));
-    const bytes = packed
-      ? packMessage(problemBody(TURNED_AWAY, requestId))
-      : TURNED_AWAY_HEAD + requestId + TURNED_AWAY_TAIL;
-    res.writeStatus(statusLine(http));
-    writeUsualHeaders(res, packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE, requestId, startedAt);
-    res.writeHeader('Retry-After', TURNED_AWAY_RETRY);
-    // A small body is read and thrown away by the parser, and the connection can be used again; a long one is not waited for.
-    const method = req.getMethod();
-    const hasBody = method !== 'get' && method !== 'head';
-    const close = this.draining || (hasBody && !SMALL_LENGTH.test(req.getHeader('content-length')));
-    if (method === 'head') res.endWithoutBody(Buffer.byteLength(bytes), close);
-    else res.end(bytes, close);
-    measured.record(http, performance.now() - startedAt);
   }
 
   /** Costs a request less than a promise would: the answer is out before this returns, so it cannot be aborted meanwhile. */

@@ -11,8 +11,8 @@ import type { Services } from './services.js';
 /** 500 rows with full attributes and settings, generously escaped. */
 const MAX_IMPORT_BYTES = 6 * 1024 * 1024;
 
-export function importExportRoutes({ engine, database }: Services): Route[] {
-  const importer = new Importer(engine.stock);
+export function importExportRoutes({ engine, database, gate }: Services): Route[] {
+  const importer = new Importer(engine.stock, gate);
   return [
     route({
       method: 'post',

@@ -2,6 +2,7 @@
 import { InvalidArgument } from '../../engine/errors.js';
 import type { CallOptions, ItemRef, StockApi, StockItem } from '../../engine/types.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
+import { type Gate, refsOf } from '../limits/gate.js';
 import { isId } from '../schemas/ids.js';
 import { ImportRow, MAX_ATTRIBUTE_BYTES, type ImportRowInput } from '../schemas/stock.js';
 import { validator } from '../schemas/validate.js';
@@ -26,15 +27,19 @@ export interface Batch {
 const rowValidator = validator(ImportRow);
 
 export class Importer {
-  constructor(private readonly stock: StockApi) {}
+  constructor(
+    private readonly stock: StockApi,
+    private readonly gate: Gate,
+  ) {}
 
   /**
    * One result a row, in the order of the rows. A row that is refused does not keep the others from going through.
-   * @throws the engine's errors: then some rows may be done, and the same import again finds them done
+   * @throws Problem `overloaded`, before anything is done, where the partition of a row is closed; the engine's errors: then some rows may be done, and the same import again finds them done
    */
   async run(rows: readonly unknown[], batch: Batch): Promise<RowResult[]> {
     const parsed = rows.map(parseRow);
     const wanted = parsed.filter((row): row is ImportRowInput => !('status' in row));
+    this.gate.admit('write', refsOf(wanted));
     const known = await this.currentLevels(wanted);
     // Rows of the same item go one after another, the last count stands; different items do not wait for each other.
     const ahead = new Map<string, Promise<RowResult>>();

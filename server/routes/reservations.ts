@@ -4,6 +4,7 @@ import type { Caller } from '../auth/caller.js';
 import { reserveUnlessSoldOut } from '../cache/sold-out.js';
 import { refused } from '../http/failures.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
+import { type Load, refsOf } from '../limits/gate.js';
 import { route, type Route } from '../http/route.js';
 import type { TSchema } from '@sinclair/typebox';
 import {
@@ -29,7 +30,7 @@ export function reservationRoutes(services: Services): Route[] {
   return [reserveRoute(services), findRoute(services), ...changeRoutes(services)];
 }
 
-function reserveRoute({ engine, soldOut }: Services): Route {
+function reserveRoute({ engine, soldOut, gate }: Services): Route {
   return route({
     method: 'post',
     path: '/v1/reservations',
@@ -40,6 +41,7 @@ function reserveRoute({ engine, soldOut }: Services): Route {
     access: EVERYBODY,
     body: ReserveBody,
     idempotent: true,
+    load: 'hold',
     makeId: ({ body }) => body.reservationId ?? engine.newReservationId(body.lines[0] ?? { location: '-', sku: '-' }),
     idField: 'reservationId',
     answers: { 201: { ...CHANGED, description: 'Held.' }, 202: NOT_YET_DURABLE },
@@ -54,6 +56,7 @@ function reserveRoute({ engine, soldOut }: Services): Route {
       ...CHANGE_PROBLEMS.slice(1),
     ],
     handle: async (x, { body: { reservationId = x.changeId, lines, buyerId, holdSeconds, ack } }) => {
+      gate.admit('hold', refsOf(lines));
       const options = callOptions(x, ack);
       const request = { reservationId, buyerId: buyerOf(x, buyerId), lines, holdSeconds };
       const outcome = await reserveUnlessSoldOut(engine, soldOut, request, options);
@@ -86,6 +89,7 @@ function findRoute({ engine, database }: Services): Route {
 
 interface Change {
   readonly name: 'confirm' | 'release' | 'extend' | 'return';
+  readonly load: Load;
   readonly summary: string;
   readonly problems: readonly string[];
 }
@@ -93,17 +97,25 @@ interface Change {
 const CHANGES: readonly Change[] = [
   {
     name: 'confirm',
+    load: 'finish',
     summary: 'Sell what is held. At or past the deadline: 410.',
     problems: ['hold_expired', 'reservation_released', 'reservation_returned'],
   },
-  { name: 'release', summary: 'Give back what is held.', problems: ['reservation_confirmed', 'reservation_returned'] },
+  {
+    name: 'release',
+    load: 'finish',
+    summary: 'Give back what is held.',
+    problems: ['reservation_confirmed', 'reservation_returned'],
+  },
   {
     name: 'extend',
+    load: 'write',
     summary: 'Move the deadline to `holdSeconds` from now; never nearer.',
     problems: ['hold_expired', 'reservation_released', 'reservation_confirmed', 'reservation_returned'],
   },
   {
     name: 'return',
+    load: 'finish',
     summary: 'Bring sold units back on sale; all of them without `lines`.',
     problems: ['reservation_held', 'hold_expired', 'reservation_released', 'return_exceeds_sold'],
   },
@@ -125,8 +137,8 @@ function changeRoutes(services: Services): Route[] {
 }
 
 function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof ReturnBody>(
-  { engine }: Services,
-  { name, summary, problems }: Change,
+  { engine, gate }: Services,
+  { name, load, summary, problems }: Change,
   schema: B,
   bodyOptional: boolean,
   act: (id: string, options: CallOptions, body: B['static']) => Promise<Outcome<Reservation>>,
@@ -142,11 +154,13 @@ function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof Retur
     body: schema,
     bodyOptional,
     idempotent: true,
+    load,
     idField: 'reservationId',
     answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
     problems: [...problems, ...CHANGE_PROBLEMS],
     handle: async (x, input) => {
       const id = x.param(0);
+      gate.admit(load, [id]);
       const body = input.body as B['static'];
       const options = callOptions(x, body.ack);
       if (x.who.role === 'buyer') await checkOwner(engine, x.who, id);

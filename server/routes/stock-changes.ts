@@ -1,10 +1,11 @@
 /** Changing stock: settings, restock, adjust, deduct. (S4, S6, S8) */
-import type { Ack, ItemRef, Outcome, StockApi, StockItem, StockLevel, StockSettings } from '../../engine/types.js';
+import type { Ack, ItemRef, Outcome, StockItem, StockLevel, StockSettings } from '../../engine/types.js';
 import { limits } from '../../engine/scripts/generated/limits.js';
 import type { Exchange } from '../http/exchange.js';
 import { refused } from '../http/failures.js';
 import { invalidField } from '../http/problems.js';
 import { route, type Answer, type Route } from '../http/route.js';
+import { type Gate, type Load, refsOf } from '../limits/gate.js';
 import {
   AdjustBody,
   ConfigureBody,
@@ -25,13 +26,20 @@ const NOT_YET_DURABLE = {
   schema: StockChangeOut,
 };
 
-const item = (x: Exchange): ItemRef => ({ location: x.param(0), sku: x.param(1) });
-
-export function stockChangeRoutes({ engine: { stock } }: Services): Route[] {
-  return [configureRoute(stock), restockRoute(stock), adjustRoute(stock), deductRoute(stock)];
+/** The item of the address, unless its partition is closed for such a change. */
+function admitted(x: Exchange, gate: Gate, load: Load): ItemRef {
+  const ref = item(x);
+  gate.admit(load, refsOf([ref]));
+  return ref;
 }
 
-function configureRoute(stock: StockApi): Route {
+const item = (x: Exchange): ItemRef => ({ location: x.param(0), sku: x.param(1) });
+
+export function stockChangeRoutes(services: Services): Route[] {
+  return [configureRoute(services), restockRoute(services), adjustRoute(services), deductRoute(services)];
+}
+
+function configureRoute({ engine: { stock }, gate }: Services): Route {
   // The change is made: an answer that only lacks the settings must not be one that says it was not.
   const settingsOf = async (ref: ItemRef): Promise<StockItem['settings'] | undefined> => {
     try {
@@ -58,7 +66,7 @@ function configureRoute(stock: StockApi): Route {
     problems: CHANGE_PROBLEMS,
     handle: async (x, { body: { ack, ...settings } }) => {
       const options = callOptions(x, ack);
-      const outcome = await stock.configure(item(x), toSettings(settings), options);
+      const outcome = await stock.configure(admitted(x, gate, 'write'), toSettings(settings), options);
       if (!('value' in outcome)) throw refused(outcome);
       const body = itemBody(outcome.value, await settingsOf(item(x)), outcome.ack);
       return changed(outcome.value.created ? 201 : 200, body, options.ack);
@@ -66,7 +74,7 @@ function configureRoute(stock: StockApi): Route {
   });
 }
 
-function restockRoute(stock: StockApi): Route {
+function restockRoute({ engine: { stock }, gate }: Services): Route {
   return route({
     method: 'post',
     path: '/v1/stock/{location}/{sku}/restock',
@@ -82,12 +90,12 @@ function restockRoute(stock: StockApi): Route {
     handle: async (x, { body: { quantity, reason, movementId = x.changeId, ack } }) => {
       const options = callOptions(x, ack);
       const request = { quantity, reason: checkText('reason', reason), movementId };
-      return levelAnswer(await stock.restock(item(x), request, options), options.ack);
+      return levelAnswer(await stock.restock(admitted(x, gate, 'write'), request, options), options.ack);
     },
   });
 }
 
-function adjustRoute(stock: StockApi): Route {
+function adjustRoute({ engine: { stock }, gate }: Services): Route {
   return route({
     method: 'post',
     path: '/v1/stock/{location}/{sku}/adjust',
@@ -107,12 +115,12 @@ function adjustRoute(stock: StockApi): Route {
       if (by === 0) throw invalidField('by', 'must not be 0');
       const options = callOptions(x, ack);
       const request = { by, countedTo, reason: checkText('reason', reason) ?? '', movementId };
-      return levelAnswer(await stock.adjust(item(x), request, options), options.ack);
+      return levelAnswer(await stock.adjust(admitted(x, gate, 'write'), request, options), options.ack);
     },
   });
 }
 
-function deductRoute(stock: StockApi): Route {
+function deductRoute({ engine: { stock }, gate }: Services): Route {
   return route({
     method: 'post',
     path: '/v1/stock/{location}/{sku}/deduct',
@@ -122,6 +130,7 @@ function deductRoute(stock: StockApi): Route {
     access: ['buyer', 'service', 'admin'],
     body: DeductBody,
     idempotent: true,
+    load: 'hold',
     idField: 'orderId',
     answers: { 200: CHANGED, 202: NOT_YET_DURABLE },
     problems: [
@@ -137,7 +146,7 @@ function deductRoute(stock: StockApi): Route {
     handle: async (x, { body: { quantity, orderId, buyerId, ack } }) => {
       const options = callOptions(x, ack);
       const request = { quantity, orderId, buyerId: buyerOf(x, buyerId) };
-      return levelAnswer(await stock.deduct(item(x), request, options), options.ack);
+      return levelAnswer(await stock.deduct(admitted(x, gate, 'hold'), request, options), options.ack);
     },
   });
 }

@@ -59,6 +59,7 @@ export function stockRoutes({ reader, cache }: Services): Route[] {
       method: 'post',
       path: '/v1/stock/query',
       operationId: 'queryStock',
+      load: 'read',
       tag: 'Stock',
       summary: `Check up to ${MAX_ITEMS} items.`,
       access: 'read',

@@ -8,6 +8,7 @@ import type { Authenticator } from '../auth/authenticate.js';
 import { problemOf } from '../http/failures.js';
 import { problem, type Problem } from '../http/problems.js';
 import { QuietLog } from '../http/quiet-log.js';
+import type { Gate } from '../limits/gate.js';
 import type { Database } from '../sql/database.js';
 import type { Connection } from './connection.js';
 import type { StreamLimits } from './limits.js';
@@ -19,6 +20,7 @@ export interface StreamServices {
   readonly engine: Engine;
   readonly cache: NearCache;
   readonly soldOut: SoldOut;
+  readonly gate: Gate;
   readonly database: Database | undefined;
   readonly auth: Authenticator;
   readonly partitions: Partitions;

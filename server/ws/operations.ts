@@ -7,6 +7,7 @@ import type { ItemRef, Outcome, Reservation, StockLevel } from '../../engine/typ
 import { ACKS, DONE, LEVEL_COLUMNS, OP, RESERVATION_COLUMNS, STATES } from '../../wire/stream.js';
 import type { Caller } from '../auth/caller.js';
 import { refused } from '../http/failures.js';
+import { refsOf } from '../limits/gate.js';
 import { invalidField, problem, problemOfStatus } from '../http/problems.js';
 import { buyerFor } from '../routes/acting.js';
 import { checkOwner, mayTouch, notFound } from '../routes/reservations.js';
@@ -126,7 +127,8 @@ function reserve(hub: Hub, c: Connection, id: number, r: unknown[]): void {
     lines,
     holdSeconds: (r[5] ?? undefined) as number | undefined,
   };
-  const { engine, soldOut } = hub.services;
+  const { engine, soldOut, gate } = hub.services;
+  gate.admit('hold', refsOf(lines));
   const lineOf = (ref: string) => lines.findIndex(({ location, sku }) => `${location}:${sku}` === ref);
   const options = c.callOptions(r[6]);
   // An id that was used before may belong to an answer that was lost: it has to be given again.
@@ -171,7 +173,9 @@ function change(
 
 function extend(hub: Hub, c: Connection, id: number, r: unknown[]): void {
   const holdSeconds = r[3] as number;
-  change(hub, c, id, text(r[2], 'reservationId'), (reservationId) =>
+  const reservationId = text(r[2], 'reservationId');
+  hub.services.gate.admit('write', [reservationId]);
+  change(hub, c, id, reservationId, () =>
     hub.services.engine.reservations.extend(reservationId, holdSeconds, c.callOptions(r[4])),
   );
 }
@@ -214,14 +218,16 @@ function writeFound(c: Connection, id: number, found: Reservation): void {
 
 // ── stock ──
 
-function deduct({ services: { engine } }: Hub, c: Connection, id: number, r: unknown[]): void {
+function deduct({ services: { engine, gate } }: Hub, c: Connection, id: number, r: unknown[]): void {
   const { who } = c;
   const request = {
     quantity: r[3] as number,
     orderId: text(r[4], 'orderId'),
     buyerId: buyerFor(who, optionalText(r[5], 'buyerId')),
   };
-  c.settle(id, engine.stock.deduct(itemOf(c, r[2]), request, c.callOptions(r[6])), writeDeducted);
+  const item = itemOf(c, r[2]);
+  gate.admit('hold', refsOf([item]));
+  c.settle(id, engine.stock.deduct(item, request, c.callOptions(r[6])), writeDeducted);
 }
 
 function writeDeducted(c: Connection, id: number, outcome: Outcome<StockLevel>): void {
