@@ -7,6 +7,7 @@ import { Keys } from './keys.js';
 import { PartitionsFacade } from './partitions/index.js';
 import { DEFAULT_PARTITIONS, Partitions } from './partitions.js';
 import { Recovery } from './recovery/recovery.js';
+import { Reversals } from './recovery/reversals.js';
 import { parseAddress } from './redis/address.js';
 import type { ConnectionSettings } from './redis/connection.js';
 import { DurableWaits } from './redis/durable.js';
@@ -22,6 +23,7 @@ export interface Core {
   readonly deltas: Deltas;
   readonly ack: Ack;
   readonly timeoutMs: number;
+  readonly reversals: Reversals;
   readonly ready: (timeoutMs?: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -51,11 +53,13 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     throw new ShardUnavailable(`The Redis cluster cannot be asked: ${(error as Error).message}`, { cause: error });
   }
   const scripts = new ScriptSet(keys.prefix);
+  const reversals = new Reversals(() => batcher, notice);
   const batcher: Batcher = new Batcher(
     { keys, scripts, tuning, connection, ack, timeoutMs },
     {
       fenced: (partition, link) => recovery.fenced(partition, link),
       stale: (hint) => void topology.refresh(hint),
+      ran: (batch, cells) => reversals.ran(batch, cells),
       durable: (pending, reached) => durable.wait(pending, reached),
     },
   );
@@ -66,7 +70,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     links: () => batcher.links,
     linkOf: (partition) => batcher.linkOf(partition),
   });
-  const recovery = new Recovery({ keys, scripts, mode, source: options.source, notice }, batcher);
+  const recovery = new Recovery({ keys, scripts, mode, source: options.source, notice, reversals }, batcher);
   topology.onView((view) => {
     batcher.follow(view);
     recovery.follow();
@@ -83,10 +87,12 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     deltas,
     ack,
     timeoutMs,
+    reversals,
     ready: (ms = READY_TIMEOUT_MS) => recovery.ready(ms),
     close: async () => {
       topology.close();
       recovery.close();
+      reversals.close();
       await batcher.close();
       durable.close();
       deltas.close();

@@ -50,6 +50,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     newReservationId: (item) => idAtHome(partitions.of(refOf(item)), partitions),
     openCache: (cacheOptions) =>
       new NearCache({ deltas: core.deltas, caller: core.caller, partitions, timeoutMs: core.timeoutMs }, cacheOptions),
+    reversals: () => core.reversals.counts,
     ready: core.ready,
     close: core.close,
   };

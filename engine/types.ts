@@ -244,6 +244,20 @@ export interface PartitionDump {
   readonly claims?: readonly HoldRecord[];
 }
 
+/**
+ * Answers that had reached the shard's master only and that Postgres does not have yet (of partitions that are persisted). Those that
+ * a failover or a restart takes back are recorded in the ledger as `reversed`.
+ */
+export interface ReversalCounts {
+  /** Remembered now. */
+  readonly kept: number;
+  /** Dropped since the engine was opened, because more than 250,000 were waiting: if they are lost, nobody tells. */
+  readonly forgotten: number;
+  /** Reversals recorded, and those that are lost and not recorded yet. */
+  readonly recorded: number;
+  readonly unrecorded: number;
+}
+
 export interface Engine {
   readonly stock: StockApi;
   readonly reservations: ReservationsApi;
@@ -252,6 +266,8 @@ export interface Engine {
   newReservationId(item: ItemRef): string;
   /** Counts of items in memory, kept true by what the partitions tell; one for a process is enough. (S2, S10) */
   openCache(options?: NearCacheOptions): NearCache;
+  /** What this engine knows of answers that can still be lost. */
+  reversals(): ReversalCounts;
   /** Resolves when every partition is open (or rejects after `timeoutMs`). */
   ready(timeoutMs?: number): Promise<void>;
   close(): Promise<void>;

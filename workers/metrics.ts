@@ -20,6 +20,10 @@ export class WorkerMetrics {
     [],
   );
   readonly events = this.counter('holdfast_persisted_events_total', 'Events committed to Postgres by this process');
+  readonly reversals = this.counter(
+    'holdfast_reversals_total',
+    'Answers that were taken back by a failover or a restart, as recorded in the ledger by this process',
+  );
   readonly batches = this.counter('holdfast_persisted_batches_total', 'Transactions committed by this process');
   readonly expired = this.counter(
     'holdfast_swept_records_total',

@@ -14,7 +14,7 @@ import type { ConnectionSettings, Reply } from '../redis/connection.js';
 import { Link } from '../redis/link.js';
 import type { View } from '../redis/topology.js';
 import type { ScriptSet } from '../scripts/loading.js';
-import type { Script } from '../scripts/script.js';
+import type { ReplyValue, Script } from '../scripts/script.js';
 import type { Ack } from '../types.js';
 import {
   ACKS,
@@ -39,6 +39,8 @@ export interface BatcherEvents {
   fenced(partition: number, link: Link): void;
   /** The topology seems to have changed. */
   stale(hint?: Endpoint): void;
+  /** A script call was answered, and it is not known that every replica has it. */
+  ran(batch: Batch, cells: readonly ReplyValue[]): void;
   /** The call ran and waits for Postgres; whoever takes it settles it by its deadline. */
   durable(pending: Pending, reached: CallResult<unknown>): void;
 }
@@ -292,6 +294,10 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     flight.lane.busy = false;
     const station = this.waiting.stationOf(flight.link);
     if (station?.busy) this.schedule(station);
+  }
+
+  ran(batch: Batch, cells: readonly ReplyValue[]): void {
+    this.events.ran(batch, cells);
   }
 
   durable(pending: Pending, reached: CallResult<unknown>): void {

@@ -34,6 +34,8 @@ export interface OutcomeHost {
   gone(batch: Batch): void;
   /** The call ran and waits for Postgres; `reached` is what it has until then. */
   durable(pending: Pending, reached: CallResult<unknown>): void;
+  /** The calls of the batch were carried out or refused, as `cells` say, and it is not known that every replica has it. */
+  ran(batch: Batch, cells: ReplyValue[]): void;
   fenced(partition: number, flight: Flight): void;
   stale(hint?: Endpoint): void;
 }
@@ -70,6 +72,8 @@ export class Outcomes {
     } else
       for (let i = 0, at = REPLY_HEADER; i < pendings.length; i++, at += width)
         this.ran(flight, batch, pendings[i]!, script.decodeRow(cells, at), cells, (cells[at] as number) > EXISTS);
+    if (flight.withWait) batch.cells = cells;
+    else this.host.ran(batch, cells);
     if (batch.live === 0) this.host.gone(batch);
   }
 
@@ -103,6 +107,7 @@ export class Outcomes {
     const all = replicas >= flight.replicas;
     this.waiting.stationOf(flight.link)?.wait.answered(all);
     for (const batch of flight.batches) {
+      if (!all && batch.cells) this.host.ran(batch, batch.cells);
       for (const pending of batch.pendings)
         if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all);
       if (batch.live === 0) this.host.gone(batch);

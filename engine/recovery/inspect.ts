@@ -4,8 +4,11 @@ import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import { textOf } from '../redis/nodes.js';
 import type { ScriptSet } from '../scripts/loading.js';
+import type { Past } from './reversals.js';
 
 export const COMMAND_TIMEOUT_MS = 2_000;
+
+const META_FIELDS = ['owner', 'run', 'persistence', 'persisted', 'openings'];
 
 export interface NodeLife {
   readonly node: string;
@@ -19,6 +22,8 @@ export interface Inspection extends NodeLife {
   readonly scripts: boolean;
   /** Opened in this life of the node. */
   readonly open: readonly number[];
+  /** Of the open ones. */
+  readonly pasts: ReadonlyMap<number, Past>;
   /** Served here, not open. */
   readonly closed: readonly number[];
 }
@@ -46,7 +51,7 @@ export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promi
       ['CLUSTER', 'MYID'],
       ['INFO', 'replication'],
       ['SCRIPT', 'EXISTS', ...scripts.working.map(({ sha1 }) => sha1)],
-      ...partitions.map((partition) => ['HMGET', keys.fixed('meta', partition), 'owner', 'run']),
+      ...partitions.map((partition) => ['HMGET', keys.fixed('meta', partition), ...META_FIELDS]),
     ],
     COMMAND_TIMEOUT_MS,
   );
@@ -58,12 +63,19 @@ export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promi
   if (!Array.isArray(exist)) throw exist instanceof Error ? exist : new Error('SCRIPT EXISTS was not answered');
   const life: NodeLife = { node, run: `${runId}-${replicationId}` };
   const open: number[] = [];
+  const pasts = new Map<number, Past>();
   const closed: number[] = [];
   for (const [index, meta] of metas.entries()) {
     // MOVED and the like: another node's business now.
     if (!Array.isArray(meta)) continue;
     const isOpen = textOf(meta[0]) === life.node && textOf(meta[1]) === life.run;
     (isOpen ? open : closed).push(partitions[index]!);
+    if (isOpen)
+      pasts.set(partitions[index]!, {
+        persistence: textOf(meta[2]),
+        persisted: textOf(meta[3]),
+        openings: textOf(meta[4]),
+      });
   }
-  return { ...life, connection, scripts: exist.every((one) => one === 1), open, closed };
+  return { ...life, connection, scripts: exist.every((one) => one === 1), open, pasts, closed };
 }

@@ -20,6 +20,7 @@ import type { EngineOptions, PersistedSource } from '../types.js';
 import { DirectCalls } from './direct.js';
 import { type Inspection, inspect } from './inspect.js';
 import { openPartition } from './open.js';
+import type { Reversals } from './reversals.js';
 
 /** How often nodes are looked at without a reason, and while partitions are closed. */
 const IDLE_MS = 1_000;
@@ -33,6 +34,7 @@ export interface RecoverySettings {
   readonly mode: 'self' | 'external';
   readonly source: PersistedSource | undefined;
   readonly notice: NonNullable<EngineOptions['onNotice']>;
+  readonly reversals: Reversals;
 }
 
 const NOT_OURS = 'it is persisted to Postgres, so that only a worker may open it';
@@ -148,7 +150,10 @@ export class Recovery {
   /** True: everything this node serves is open. */
   private async visit(link: Link): Promise<boolean> {
     const seen = await inspect(link, this.settings.keys, this.settings.scripts);
-    if (seen.scripts) for (const partition of seen.open) this.isOpen(partition, link);
+    if (seen.scripts) {
+      for (const partition of seen.open) this.isOpen(partition, link);
+      for (const [partition, past] of seen.pasts) this.settings.reversals.look(partition, past);
+    }
     if (seen.scripts && seen.closed.length === 0) return true;
     if (this.settings.mode === 'external') {
       for (const partition of seen.scripts ? seen.closed : link.master.partitions) this.isClosed(partition, link);

@@ -35,7 +35,7 @@ if redis.call('CLUSTER', 'MYID') ~= node then
 end
 
 local now = now_ms()
-local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq')
+local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq', 'openings')
 local present_epoch, present_seq = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
 if fields[1] == node and fields[2] == run then
   add_row(1, STATUS.exists)
@@ -52,7 +52,19 @@ if epoch <= present_epoch or epoch <= last_epoch then
   return { STATUS.epoch_conflict }
 end
 
-redis.call('HSET', meta_key, 'epoch', epoch, 'seq', seq, 'owner', node, 'run', run)
+-- Where epochs began. Who answered under an earlier one finds here what of that is gone: all beyond the lowest of the later
+-- beginnings. So one that lies at or beyond the new one says nothing any more.
+local openings = {}
+for opened, after in string.gmatch(fields[5] or '', '(%d+):(%d+)') do
+  if tonumber(after) < seq then
+    openings[#openings + 1] = opened .. ':' .. after
+  end
+end
+openings[#openings + 1] = string.format('%.0f:%.0f', epoch, seq)
+local first = math.max(1, #openings - LIMIT.openings + 1)
+local remembered = table.concat(openings, ' ', first)
+
+redis.call('HSET', meta_key, 'epoch', epoch, 'seq', seq, 'owner', node, 'run', run, 'openings', remembered)
 if persistence ~= '' then
   redis.call('HSET', meta_key, 'persistence', persistence)
 end

@@ -1,3 +1,4 @@
+import { limits } from '../../engine/scripts/generated/limits.js';
 import { partitionOpen, type PartitionOpenArgs } from '../../engine/scripts/generated/partition-open.js';
 import { logged, metaOf, partitionTable } from './partition-rows.js';
 
@@ -33,6 +34,7 @@ partitionTable(partitionOpen, [
         seq: '13',
         persistence: 'postgres',
         persisted: '3-12',
+        openings: '4:12',
       };
       t.same(await metaOf(partition), expected);
       const [entry, ...more] = await partition.log();
@@ -47,7 +49,33 @@ partitionTable(partitionOpen, [
     args: args({ fromEpoch: 0, fromSeq: 0, epoch: 1, seq: 0 }),
     answer: { status: 'ok' },
     after: async (t, partition) =>
-      t.same(await metaOf(partition), { owner: partition.node.id, run: 'life-2', epoch: '1', seq: '1' }),
+      t.same(await metaOf(partition), {
+        owner: partition.node.id,
+        run: 'life-2',
+        epoch: '1',
+        seq: '1',
+        openings: '1:0',
+      }),
+  },
+  {
+    status: 'ok',
+    name: 'earlier beginnings are remembered, but for those at or beyond the new one',
+    meta: () => ({ ...closed(), openings: '1:0 2:7 3:12 4:13' }),
+    args: args({ epoch: 5 }),
+    answer: { status: 'ok' },
+    after: async (t, partition) => t.equal((await metaOf(partition)).openings, '1:0 2:7 5:12'),
+  },
+  {
+    status: 'ok',
+    name: 'and no more of them than there is room for',
+    meta: () => ({ ...closed(), openings: Array.from({ length: limits.openings }, (_, n) => `${n}:${n}`).join(' ') }),
+    args: args({ epoch: 70, seq: 80 }),
+    answer: { status: 'ok' },
+    after: async (t, partition) => {
+      const openings = (await metaOf(partition)).openings!.split(' ');
+      t.equal(openings.length, limits.openings);
+      t.same([openings[0], openings.at(-1)], ['1:1', '70:80']);
+    },
   },
   {
     status: 'exists',

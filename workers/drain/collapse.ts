@@ -1,6 +1,7 @@
 import type { LogEvent } from '../../engine/types.js';
 import { KIND, STATE } from '../kinds.js';
 import { PoisonEvent } from './errors.js';
+import { type ReversalRow, reversalRow } from './reversals.js';
 
 /** A row of `holds` or `claims`. `startedAt` is `held_at` or `opened_at`; `returned` and `counted` are of holds only. */
 export interface RecordRow {
@@ -88,6 +89,7 @@ export interface Collapsed {
   readonly holds: Records;
   readonly claims: Records;
   readonly ids: Map<string, IdRow>;
+  readonly reversals: ReversalRow[];
 }
 
 /** Ids of the holds whose rows `collapse` needs to know: a return adds to what has come back before. */
@@ -110,6 +112,7 @@ export function collapse(events: readonly LogEvent[], loaded: ReadonlyMap<string
     holds: new Records(),
     claims: new Records(),
     ids: new Map(),
+    reversals: [],
   };
   for (const event of events) {
     if (event.version > 0) noteItem(batch.items, event);
@@ -181,6 +184,8 @@ function apply(batch: Collapsed, event: LogEvent, loaded: ReadonlyMap<string, Re
       return claims.change(event.id, STATE.returned, -1, -1, event.at);
     case KIND.claim_aborted:
       return claims.remove(event.id);
+    case KIND.reversed:
+      return void batch.reversals.push(reversalRow(event));
     default:
       throw new PoisonEvent(event, `kind ${event.kind} is not known to this version`);
   }

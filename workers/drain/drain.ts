@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type pg from 'pg';
-import type { PartitionsApi } from '../../engine/types.js';
+import type { LogEvent, PartitionsApi } from '../../engine/types.js';
+import { KIND } from '../kinds.js';
 import type { WorkerMetrics } from '../metrics.js';
 import type { Position } from './check.js';
 import { isContention, isRefusedData, isTransient, PartitionHalted, StaleHistory } from './errors.js';
@@ -99,6 +100,7 @@ export class Drainer {
       metrics.commitSeconds.observe((performance.now() - started) / 1_000);
       metrics.batchSize.observe(events.length);
       metrics.events.inc(events.length);
+      this.countReversals(run.partition, events);
       metrics.batches.inc();
       count = events.length;
     } catch (error) {
@@ -119,6 +121,13 @@ export class Drainer {
     await halts.resumed(run.partition);
     await partitions.markPersisted(run.partition, { epoch: run.position.epoch, seq: run.position.seq });
     return count;
+  }
+
+  private countReversals(partition: number, events: readonly LogEvent[]): void {
+    const count = events.reduce((sum, { kind }) => (kind === KIND.reversed ? sum + 1 : sum), 0);
+    if (count === 0) return;
+    this.options.metrics.reversals.inc(count);
+    this.options.log.warn({ partition, count }, 'answers were taken back; they stand in table reversals');
   }
 
   /** A batch was refused. Persists what can be, in smaller steps, and halts at the entry that cannot. */

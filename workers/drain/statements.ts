@@ -2,6 +2,7 @@ import type { QueryConfig } from 'pg';
 import { numbers, texts } from '../db/arrays.js';
 import { type Position } from './check.js';
 import type { Collapsed, RecordRow, Transition } from './collapse.js';
+import { reversals } from './reversals.js';
 
 /** Prepared under their names once a connection. Rows come as columns (UNNEST): one statement and one round trip for any number. */
 const ADVANCE = 'SELECT advance_position($1, $2, $3, $4, $5, $6, $7)';
@@ -101,6 +102,7 @@ export function persistStatements(position: Position, batch: Collapsed): QueryCo
     if (changed.size > 0) statements.push(transitions(table, partition, [...changed.values()]));
   }
   if (batch.ids.size > 0) statements.push(ids(partition, batch));
+  if (batch.reversals.length > 0) statements.push(reversals(partition, batch.reversals));
   return statements;
 }
 

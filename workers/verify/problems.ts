@@ -16,6 +16,8 @@ export interface VerifyReport {
     holds: number;
     claims: number;
     movements: number;
+    /** Answers that were taken back and are recorded as such, in the ledger's whole life: no problem, but worth knowing. */
+    reversals: number;
   };
   readonly seconds: number;
 }

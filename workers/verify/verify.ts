@@ -24,7 +24,14 @@ const PAUSE_MS = 150;
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const started = performance.now();
   const problems = new Problems();
-  const counted = { partitions: 0, items: 0, holds: 0, claims: 0, movements: 0 };
+  const counted = {
+    partitions: 0,
+    items: 0,
+    holds: 0,
+    claims: 0,
+    movements: 0,
+    reversals: await countReversals(options.pool),
+  };
   const { partitions, pool } = options;
   const halted = await checkQuarantine(pool, problems);
   const budget = Date.now() + (options.waitMs ?? WAIT_MS);
@@ -43,6 +50,11 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   }
   const ok = problems.list.length === 0;
   return { ok, problems: problems.list, more: problems.more, counted, seconds: (performance.now() - started) / 1_000 };
+}
+
+async function countReversals(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>('SELECT count(*)::bigint AS count FROM reversals');
+  return rows[0]!.count;
 }
 
 async function checkQuarantine(pool: pg.Pool, problems: Problems): Promise<Set<number>> {
