@@ -28,6 +28,11 @@ export class SoldOut {
     private readonly withinMs: number,
   ) {}
 
+  /** Nothing is known to be sold out. */
+  get isEmpty(): boolean {
+    return this.items.size === 0;
+  }
+
   /** The first of the items that is known to be sold out; undefined: ask. */
   find(refs: Iterable<string>): string | undefined {
     if (this.items.size === 0 || this.withinMs === 0) return undefined;

@@ -21,9 +21,10 @@ export interface AuthCounts {
 
 export class Authenticator {
   readonly counts: AuthCounts = { hits: 0, misses: 0 };
+  /** By the whole header, as it is sent every time. */
   private readonly verified = new LRUCache<string, Caller>({
     maxSize: CACHE_CHARACTERS,
-    sizeCalculation: (_caller, token) => token.length + ENTRY_CHARACTERS,
+    sizeCalculation: (_caller, header) => header.length + ENTRY_CHARACTERS,
   });
 
   constructor(private readonly verify: Verifier) {}
@@ -33,15 +34,15 @@ export class Authenticator {
    * @throws Problem unauthenticated (also as a rejection)
    */
   authenticate(header: string): Caller | Promise<Caller> {
-    const token = bearer(header);
-    const known = this.verified.get(token);
+    const known = this.verified.get(header);
     if (known !== undefined && known.expiresAt > Date.now()) {
       this.counts.hits += 1;
       return known;
     }
+    const token = bearer(header);
     this.counts.misses += 1;
     return this.verify(token).then((caller) => {
-      this.verified.set(token, caller);
+      this.verified.set(header, caller);
       return caller;
     });
   }

@@ -11,7 +11,17 @@ const SWEEP_MS = 500;
 /** A body on its way; hangs on its exchange. */
 export interface Receiving {
   readonly deadline: number;
-  readonly refuse: (why: Problem) => void;
+  readonly sink: BodySink;
+  size: number;
+  /** What came before the last chunk; most bodies come in one. */
+  chunks: Buffer[] | undefined;
+}
+
+export interface BodySink {
+  /** The whole body, called once. The bytes are only there until it returns: whoever needs them longer copies them. */
+  received(x: Exchange, body: Buffer): void;
+  /** Called once, instead. */
+  fail(x: Exchange, why: Problem): void;
 }
 
 export class BodyReader {
@@ -33,39 +43,39 @@ export class BodyReader {
     return this.waiting.size;
   }
 
-  /**
-   * Collects the body and calls `done` once, with a copy that is the caller's; or `refuse` once. Neither is called when the
-   * client goes away. The bytes stay counted until `release`.
-   */
-  read(x: Exchange, declared: string, done: (body: Buffer) => void, refuse: (why: Problem) => void): void {
+  /** Collects the body for the sink, which hears nothing when the client goes away. The bytes stay counted until `release`. */
+  read(x: Exchange, declared: string, sink: BodySink): void {
     x.unread = true;
     const { maxBody } = x.route;
-    if (declared !== '' && Number(declared) > maxBody) {
-      refuse(tooLarge(maxBody));
+    if (declared !== '' && Number(declared) > maxBody) return sink.fail(x, tooLarge(maxBody));
+    x.receiving = { deadline: x.startedAt + this.timeoutMs, sink, size: 0, chunks: undefined };
+    this.waiting.add(x);
+    x.onData((chunk, isLast) => this.take(x, chunk, isLast));
+  }
+
+  private take(x: Exchange, chunk: ArrayBuffer, isLast: boolean): void {
+    const { receiving } = x;
+    if (receiving === undefined || !x.open) return;
+    const { maxBody } = x.route;
+    const { byteLength } = chunk;
+    receiving.size += byteLength;
+    if (receiving.size > maxBody) return this.stop(x, receiving, tooLarge(maxBody));
+    if (!this.reserve(x, byteLength))
+      return this.stop(x, receiving, problem('overloaded', 'Too many large bodies at the same time.'));
+    if (!isLast) {
+      // The memory behind `chunk` is taken back when this returns.
+      if (byteLength > 0) (receiving.chunks ??= []).push(Buffer.from(new Uint8Array(chunk)));
       return;
     }
-    x.receiving = { deadline: performance.now() + this.timeoutMs, refuse };
-    this.waiting.add(x);
-    let chunks: Buffer[] = [];
-    let size = 0;
-    const stop = (why: Problem): void => {
-      this.forget(x);
-      chunks = [];
-      refuse(why);
-    };
-    x.onData((chunk, isLast) => {
-      if (x.receiving === undefined || !x.open) return;
-      size += chunk.byteLength;
-      if (size > maxBody) return stop(tooLarge(maxBody));
-      if (!this.reserve(x, chunk.byteLength))
-        return stop(problem('overloaded', 'Too many large bodies at the same time.'));
-      // The memory behind `chunk` is taken back when this returns.
-      if (chunk.byteLength > 0) chunks.push(Buffer.from(new Uint8Array(chunk)));
-      if (!isLast) return;
-      this.forget(x);
-      x.unread = false;
-      done(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
-    });
+    this.forget(x);
+    x.unread = false;
+    const last = Buffer.from(chunk);
+    receiving.sink.received(x, receiving.chunks === undefined ? last : Buffer.concat([...receiving.chunks, last]));
+  }
+
+  private stop(x: Exchange, { sink }: Receiving, why: Problem): void {
+    this.forget(x);
+    sink.fail(x, why);
   }
 
   /** Gives back what a request's body took; called once, when the request is over. */
@@ -97,8 +107,7 @@ export class BodyReader {
     for (const x of this.waiting) {
       const { receiving } = x;
       if (receiving !== undefined && receiving.deadline > now) return;
-      this.forget(x);
-      receiving?.refuse(problem('request_timeout'));
+      if (receiving !== undefined) this.stop(x, receiving, problem('request_timeout'));
     }
   }
 }

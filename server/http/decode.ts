@@ -32,7 +32,8 @@ export function decodeBody(bytes: Buffer, contentType: string): unknown {
     );
   }
   try {
-    return format === 'json' ? parseJson(bytes) : unpackMessage(bytes);
+    // What MessagePack decodes may point into the bytes, which are only lent.
+    return format === 'json' ? parseJson(bytes) : unpackMessage(Buffer.from(bytes));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     const what = format === 'json' ? 'JSON' : 'MessagePack';
@@ -41,9 +42,9 @@ export function decodeBody(bytes: Buffer, contentType: string): unknown {
 }
 
 function parseJson(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new SyntaxError('it is not valid UTF-8');
-  if (nestedTooDeep(bytes)) throw new SyntaxError(`nested deeper than ${MAX_DEPTH} levels`);
-  const text = bytes.toString('utf8');
+  const plain = checkedAscii(bytes);
+  if (!plain && !isUtf8(bytes)) throw new SyntaxError('it is not valid UTF-8');
+  const text = plain ? (bytes as Latin1).latin1Slice(0, bytes.length) : bytes.toString('utf8');
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -60,19 +61,26 @@ function positionOf(error: unknown): string {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-function nestedTooDeep(bytes: Buffer): boolean {
+/** What `toString('latin1')` comes to behind its checks; the type does not name it. */
+type Latin1 = Buffer & { latin1Slice(from: number, to: number): string };
+
+/** One pass over the bytes: whether all are ASCII. @throws SyntaxError where they nest too deep */
+function checkedAscii(bytes: Buffer): boolean {
+  const { length } = bytes;
   let depth = 0;
   let quoted = false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
+  let seen = 0;
+  for (let at = 0; at < length; at += 1) {
+    const byte = bytes[at]!;
+    seen |= byte;
     if (quoted) {
-      if (byte === BACKSLASH) at += 1;
+      if (byte === BACKSLASH) seen |= bytes[(at += 1)] ?? 0;
       else if (byte === QUOTE) quoted = false;
     } else if (byte === QUOTE) quoted = true;
     else if (byte === 0x5b || byte === 0x7b) {
       depth += 1;
-      if (depth > MAX_DEPTH) return true;
+      if (depth > MAX_DEPTH) throw new SyntaxError(`nested deeper than ${MAX_DEPTH} levels`);
     } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
   }
-  return false;
+  return seen < 0x80;
 }

@@ -18,6 +18,7 @@ export function encodeAnswer(x: Exchange, answer: Answer): Encoded {
   const { status, raw } = answer;
   const headers = answer.headers ?? NO_HEADERS;
   const { retryAfter } = answer;
+  if (answer.json !== undefined) return { status, type: JSON_TYPE, bytes: answer.json, headers, retryAfter };
   if (raw !== undefined) return { status, type: raw.type, bytes: raw.bytes, headers, retryAfter };
   if (x.wantsMessagePack)
     return { status, type: MESSAGEPACK_TYPE, bytes: packMessage(answer.body), headers, retryAfter };

@@ -6,6 +6,7 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import type { Ack } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
+import type { RouteMetrics } from '../metrics.js';
 import type { Admission } from './admission.js';
 import type { Receiving } from './body.js';
 import { acceptsGzip, prefersMessagePack } from './negotiate.js';
@@ -44,16 +45,25 @@ export function requestIdOf(req: HttpRequest): string {
 }
 
 /**
- * All headers of an ordinary answer in one call: each call into uWebSockets.js costs about as much as looking an item up.
- * @returns the ms since `startedAt`
+ * All headers of an answer in one call: each call into uWebSockets.js costs about as much as looking an item up.
+ * @param more further lines, each with its end; and then `rest` may be without what they say
  *
  * Nothing in the value comes from a client but the request id, whose characters are checked.
  */
-export function writeUsualHeaders(res: HttpResponse, type: string, requestId: string, startedAt: number): number {
+export function writeUsualHeaders(
+  res: HttpResponse,
+  type: string,
+  requestId: string,
+  startedAt: number,
+  more = '',
+  rest = USUAL,
+): void {
   const ms = performance.now() - startedAt;
   const time = timeText(ms);
-  res.writeHeader('Content-Type', `${type}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: ${time}\r\n${USUAL}`);
-  return ms;
+  res.writeHeader(
+    'Content-Type',
+    `${type}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: ${time}\r\n${more}${rest}`,
+  );
 }
 
 export type Headers = readonly (readonly [string, string])[];
@@ -67,8 +77,14 @@ export interface Encoded {
   readonly retryAfter: number | undefined;
 }
 
+/** Hears when a request is over: answered (0: the client has gone), and its handler at rest. */
+export interface ExchangeOwner {
+  end(x: Exchange, status: number): void;
+}
+
+const NO_PARAMS: string[] = [];
+
 export class Exchange {
-  readonly startedAt = performance.now();
   readonly requestId: string;
   readonly query: string;
   readonly authorization: string;
@@ -77,9 +93,9 @@ export class Exchange {
   readonly wantsMessagePack: boolean;
   readonly wantsGzip: boolean;
   readonly head: boolean;
-  /** The path as it was sent. */
+  /** The path as it was sent; only of requests with an idempotency key. */
   readonly url: string;
-  readonly params: string[] = [];
+  readonly params: string[];
   /** Set once the token was checked; routes with roles always have one. */
   caller: Caller | undefined;
   /** Id under which this request's change is made when its body names none; kept with the idempotency key. */
@@ -98,21 +114,24 @@ export class Exchange {
   private res: HttpResponse | undefined;
   private readonly prefer: string;
   private ended: number | undefined;
-  private onEnd: ((x: Exchange, status: number) => void) | undefined;
+  private over = false;
 
   constructor(
     readonly route: Route,
+    readonly measured: RouteMetrics,
+    /** By performance.now(). */
+    readonly startedAt: number,
     res: HttpResponse,
     req: HttpRequest,
-    onEnd: (x: Exchange, status: number) => void,
+    private readonly owner: ExchangeOwner,
   ) {
     this.res = res;
-    this.onEnd = onEnd;
-    this.head = req.getMethod() === 'head';
-    this.url = req.getUrl();
+    this.head = route.method === 'get' && req.getMethod() === 'head';
     // Undefined where there is no question mark, whatever the type says.
     this.query = req.getQuery() ?? '';
-    for (let index = 0; index < route.params.length; index += 1) this.params.push(req.getParameter(index));
+    const { length } = route.params;
+    this.params = length === 0 ? NO_PARAMS : new Array<string>(length);
+    for (let index = 0; index < length; index += 1) this.params[index] = req.getParameter(index);
     this.authorization = req.getHeader('authorization');
     this.wantsMessagePack = prefersMessagePack(req.getHeader('accept'));
     this.wantsGzip = acceptsGzip(req.getHeader('accept-encoding'));
@@ -120,6 +139,7 @@ export class Exchange {
     this.contentType = changes ? req.getHeader('content-type') : '';
     this.prefer = changes ? req.getHeader('prefer') : '';
     this.idempotencyKey = route.idempotent ? req.getHeader('idempotency-key') : '';
+    this.url = this.idempotencyKey === '' ? '' : req.getUrl();
     this.requestId = requestIdOf(req);
     res.onAborted(() => this.abort());
   }
@@ -161,10 +181,8 @@ export class Exchange {
     if (res === undefined) return;
     this.res = undefined;
     res.cork(() => {
-      res.writeStatus(statusLine(answer.status));
-      if (answer.headers.length === 0) writeUsualHeaders(res, answer.type, this.requestId, this.startedAt);
-      else this.writeHeaders(res, answer);
-      if (answer.retryAfter !== undefined) res.writeHeader('Retry-After', String(answer.retryAfter));
+      if (answer.status !== 200) res.writeStatus(statusLine(answer.status));
+      this.writeHeaders(res, answer);
       const close = closing || this.unread;
       if (this.head) res.endWithoutBody(byteLength(answer.bytes), close);
       else res.end(answer.bytes, close);
@@ -172,19 +190,19 @@ export class Exchange {
     this.finish(answer.status);
   }
 
-  private writeHeaders(res: HttpResponse, answer: Encoded): void {
-    res.writeHeader('Content-Type', answer.type);
-    res.writeHeader('X-Request-Id', this.requestId);
-    res.writeHeader('X-Response-Time', `${(performance.now() - this.startedAt).toFixed(2)}\r\n${ALWAYS}`);
-    let cached = false;
-    let protectedPage = false;
-    for (const [name, value] of answer.headers) {
-      cached ||= name === 'Cache-Control';
-      protectedPage ||= name === 'Content-Security-Policy';
-      res.writeHeader(name, value);
+  private writeHeaders(res: HttpResponse, { type, headers, retryAfter }: Encoded): void {
+    let more = retryAfter === undefined ? '' : `Retry-After: ${retryAfter}\r\n`;
+    let rest = USUAL;
+    for (const [name, value] of headers) {
+      if (name === 'Cache-Control' || name === 'Content-Security-Policy') rest = ALWAYS;
+      more += `${name}: ${value}\r\n`;
     }
-    if (!cached) res.writeHeader('Cache-Control', CACHE_CONTROL);
-    if (!protectedPage) res.writeHeader('Content-Security-Policy', CONTENT_POLICY);
+    if (rest === ALWAYS) {
+      if (!headers.some(([name]) => name === 'Cache-Control')) more += `Cache-Control: ${CACHE_CONTROL}\r\n`;
+      if (!headers.some(([name]) => name === 'Content-Security-Policy'))
+        more += `Content-Security-Policy: ${CONTENT_POLICY}\r\n`;
+    }
+    writeUsualHeaders(res, type, this.requestId, this.startedAt, more, rest);
   }
 
   /** Cuts the connection: for a client that does not even take an answer. */
@@ -205,10 +223,9 @@ export class Exchange {
 
   private finish(status: number): void {
     this.ended = status;
-    if (this.working) return;
-    const { onEnd } = this;
-    this.onEnd = undefined;
-    onEnd?.(this, status);
+    if (this.working || this.over) return;
+    this.over = true;
+    this.owner.end(this, status);
   }
 }
 

@@ -10,6 +10,8 @@ import type { Exchange } from './exchange.js';
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
+  /** The body as JSON, instead: for a client that wants no MessagePack. */
+  readonly json?: string;
   readonly raw?: { readonly type: string; readonly bytes: Buffer | string };
   readonly headers?: readonly (readonly [string, string])[];
   /** Seconds; sent as Retry-After. Such an answer is not final, so it is never stored for replay. */

@@ -11,10 +11,10 @@ import type { Metrics, RouteMetrics } from '../metrics.js';
 import { isId } from '../schemas/ids.js';
 import type { Gate } from '../limits/gate.js';
 import type { Admission } from './admission.js';
-import type { BodyReader } from './body.js';
+import type { BodyReader, BodySink } from './body.js';
 import { decodeBody } from './decode.js';
 import { compress, encodeAnswer, encodeProblem, JSON_TYPE, MESSAGEPACK_TYPE, worthCompressing } from './encode.js';
-import { Exchange, requestIdOf, writeUsualHeaders, type Encoded } from './exchange.js';
+import { Exchange, requestIdOf, writeUsualHeaders, type Encoded, type ExchangeOwner } from './exchange.js';
 import { problemOf } from './failures.js';
 import { prefersMessagePack } from './negotiate.js';
 import { HTTP_PROBLEMS, invalidField, problem, type Problem } from './problems.js';
@@ -30,7 +30,7 @@ export interface ServeOptions {
   readonly publicReads: boolean;
 }
 
-export class Service {
+export class Service implements BodySink, ExchangeOwner {
   /** Requests begun and not yet over. */
   inFlight = 0;
   /** Set when the process is to end: every answer then closes its connection. */
@@ -86,9 +86,9 @@ export class Service {
 
   private begin(route: Route, measured: RouteMetrics, res: HttpResponse, req: HttpRequest, any = false): void {
     const { load } = route;
+    const now = performance.now();
     let admitted = false;
     if (!route.essential) {
-      const now = performance.now();
       const shut = this.gate.shut(load);
       if (shut !== undefined) this.gate.refuse(shut);
       else admitted = this.admission.enter(now, load);
@@ -98,19 +98,13 @@ export class Service {
       }
     }
     this.inFlight += 1;
-    const x = new Exchange(route, res, req, (ended, status) => this.end(ended, measured, status));
+    const x = new Exchange(route, measured, now, res, req, this);
     if (admitted) x.admission = this.admission;
     // Whatever it sends is not going to be read.
     if (any) x.unread = req.getMethod() !== 'get' && req.getMethod() !== 'head';
     try {
       if (route.method === 'get') return this.identify(x, EMPTY);
-      const declared = req.getHeader('content-length');
-      this.bodies.read(
-        x,
-        declared,
-        (body) => this.identify(x, body),
-        (why) => this.fail(x, why),
-      );
+      this.bodies.read(x, req.getHeader('content-length'), this);
     } catch (error) {
       this.fail(x, error);
     }
@@ -134,13 +128,17 @@ export class Service {
     return true;
   }
 
-  private end(x: Exchange, measured: RouteMetrics, status: number): void {
+  end(x: Exchange, status: number): void {
     this.inFlight -= 1;
     const ms = performance.now() - x.startedAt;
     x.admission?.leave(ms);
     this.bodies.release(x);
-    measured.record(status, ms);
+    x.measured.record(status, ms);
     if (this.inFlight === 0) this.idle?.();
+  }
+
+  received(x: Exchange, body: Buffer): void {
+    this.identify(x, body);
   }
 
   private identify(x: Exchange, body: Buffer): void {
@@ -150,8 +148,9 @@ export class Service {
       if (open) return this.admit(x, body, undefined);
       const caller = this.auth.authenticate(x.authorization);
       if (!(caller instanceof Promise)) return this.admit(x, body, caller);
+      const kept = Buffer.from(body);
       caller.then(
-        (found) => this.admit(x, body, found),
+        (found) => this.admit(x, kept, found),
         (error: unknown) => this.fail(x, error),
       );
     } catch (error) {
@@ -185,10 +184,20 @@ export class Service {
   private answer(x: Exchange, answer: Answer | Promise<Answer>): void {
     if (!(answer instanceof Promise)) return this.finish(x, encodeAnswer(x, answer));
     x.working = true;
-    answer
-      .then((ready) => this.finish(x, encodeAnswer(x, ready)))
-      .catch((error: unknown) => this.fail(x, error))
-      .finally(() => x.rest());
+    answer.then(
+      (ready) => {
+        try {
+          this.finish(x, encodeAnswer(x, ready));
+        } catch (error) {
+          this.fail(x, error);
+        }
+        x.rest();
+      },
+      (error: unknown) => {
+        this.fail(x, error);
+        x.rest();
+      },
+    );
   }
 
   /** With an Idempotency-Key: the first carries the change out, the others get its answer. */
@@ -218,7 +227,7 @@ export class Service {
     else x.send(answer, this.draining);
   }
 
-  private fail(x: Exchange, error: unknown): void {
+  fail(x: Exchange, error: unknown): void {
     try {
       const found = this.explain(x, error);
       if (!x.open) return;

@@ -1,5 +1,5 @@
 /** Reservations: hold, look, confirm, release, extend, return. (S3, S5, S9) */
-import type { Ack, CallOptions, Outcome, Reservation } from '../../engine/types.js';
+import type { CallOptions, Outcome, Reservation } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
 import { reserveUnlessSoldOut } from '../cache/sold-out.js';
 import { refused } from '../http/failures.js';
@@ -15,7 +15,8 @@ import {
   ReserveBody,
   ReturnBody,
 } from '../schemas/reservations.js';
-import { buyerOf, callOptions, changed, time } from './acting.js';
+import { buyerOf, callOptions, changedReservation } from './acting.js';
+import { reservationBody } from './reservation-body.js';
 import type { Services } from './services.js';
 
 const EVERYBODY = ['buyer', 'service', 'admin'] as const;
@@ -55,14 +56,15 @@ function reserveRoute({ engine, soldOut, gate }: Services): Route {
       'insufficient_stock',
       ...CHANGE_PROBLEMS.slice(1),
     ],
-    handle: async (x, { body: { reservationId = x.changeId, lines, buyerId, holdSeconds, ack } }) => {
+    handle: (x, { body: { reservationId = x.changeId, lines, buyerId, holdSeconds, ack } }) => {
       gate.admit('hold', refsOf(lines));
       const options = callOptions(x, ack);
       const request = { reservationId, buyerId: buyerOf(x, buyerId), lines, holdSeconds };
-      const outcome = await reserveUnlessSoldOut(engine, soldOut, request, options);
-      if (!('value' in outcome)) throw refused(outcome, lines);
-      const answer = changed(201, changeBody(outcome.value, outcome.ack), options.ack);
-      return { ...answer, headers: [['Location', `/v1/reservations/${outcome.value.reservationId}`]] };
+      return reserveUnlessSoldOut(engine, soldOut, request, options, (outcome) => {
+        if (!('value' in outcome)) throw refused(outcome, lines);
+        const location = `/v1/reservations/${outcome.value.reservationId}`;
+        return changedReservation(x, 201, outcome, options.ack, [['Location', location]]);
+      });
     },
   });
 }
@@ -166,7 +168,7 @@ function changeRoute<B extends typeof AckBody | typeof ExtendBody | typeof Retur
       if (x.who.role === 'buyer') await checkOwner(engine, x.who, id);
       const outcome = await act(id, options, body);
       if (!('value' in outcome)) throw refused(outcome, 'lines' in body ? body.lines?.map(withQuantity) : undefined);
-      return changed(200, changeBody(outcome.value, outcome.ack), options.ack);
+      return changedReservation(x, 200, outcome, options.ack);
     },
   });
 }
@@ -187,17 +189,3 @@ export function notFound(): Problem {
   const kind = problemOfStatus('reservation_not_found');
   return new Problem(kind, kind.description);
 }
-
-function reservationBody({ reservationId, status, buyerId, lines, expiresAt, now }: Reservation) {
-  return {
-    reservationId,
-    status,
-    ...(buyerId === '' ? {} : { buyerId }),
-    lines: lines.map(({ location, sku, quantity, returned }) => ({ location, sku, quantity, returned })),
-    expiresAt: time(expiresAt),
-    // Rounded down: nobody should count on a second that is not whole.
-    expiresInSeconds: status === 'held' ? Math.max(0, Math.floor((expiresAt - now) / 1000)) : 0,
-  };
-}
-
-const changeBody = (reservation: Reservation, ack: Ack) => ({ ...reservationBody(reservation), ack });

@@ -23,7 +23,7 @@ t.test('known after Redis has said so; forgotten with the next change', async (t
   const one = item('gone');
   await makeItem(engine, one, 1);
   await warm(cache, one);
-  const ask = (reservationId?: string) =>
+  const ask = async (reservationId?: string) =>
     reserveUnlessSoldOut(reader, soldOut, { lines: [{ ...one, quantity: 1 }], reservationId }, {});
   const first = await ask('mine');
   t.equal(first.status, 'ok');
@@ -64,7 +64,7 @@ t.test('holds that are overdue come back to whoever asks', async (t) => {
   await warm(cache, one);
   const lines = [{ ...one, quantity: 1 }];
   t.equal((await engine.reservations.reserve({ lines, holdSeconds: 2 })).status, 'ok');
-  const ask = () => reserveUnlessSoldOut(reader, soldOut, { lines }, {});
+  const ask = async () => reserveUnlessSoldOut(reader, soldOut, { lines }, {});
   await untilKnown('refused from memory', soldOut, ask);
   // Nobody sweeps here but those who ask.
   await until('sold to somebody who asked', async () => (await ask()).status === 'ok');
@@ -81,7 +81,7 @@ t.test('not refused on old news, nor at all where that is switched off', async (
     t.equal((await reserveUnlessSoldOut(reader, off, { lines }, {})).status, 'insufficient_stock');
   t.equal(off.refused, 0);
   const soldOut = new SoldOut(cache, 1_000);
-  await untilKnown('refused from memory', soldOut, () => reserveUnlessSoldOut(reader, soldOut, { lines }, {}));
+  await untilKnown('refused from memory', soldOut, async () => reserveUnlessSoldOut(reader, soldOut, { lines }, {}));
   const feed = cache.deltas.feeds[engine.partitions.of(one)]!;
   feed.generation++;
   t.equal(soldOut.find([refOf(one)]), undefined, 'something was missed');
