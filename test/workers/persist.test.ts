@@ -2,7 +2,10 @@ import t from 'tap';
 import type pg from 'pg';
 import type { LogEvent } from '../../engine/types.js';
 import { PartitionHalted, sqlState, StaleHistory } from '../../workers/drain/errors.js';
+import { pruneProjections } from '../../workers/db/prune.js';
 import { persist, readPosition } from '../../workers/drain/persist.js';
+import { KIND } from '../../workers/kinds.js';
+import { PostgresSource } from '../../workers/recovery/source.js';
 import { openDatabase, type TestDatabase } from './database.js';
 import { cut, History, randomOf } from './history.js';
 
@@ -101,6 +104,46 @@ t.test('the projections equal a replay of the ledger', async (t) => {
   const text = (value: unknown) =>
     JSON.stringify(value).replaceAll('sku-2', 'sku-3').replaceAll('"partition":2', '"partition":3');
   t.equal(text(await projections(to)), text(await projections(from)));
+});
+
+/** Units that count towards limits, as recovery writes them back. */
+async function unitsIn(partition: number): Promise<Record<string, number>> {
+  const units: Record<string, number> = {};
+  for await (const page of new PostgresSource(database.pools.general).changedSince(partition, 0))
+    for (const buyer of page.buyers ?? []) units[buyer.buyerId] = buyer.units;
+  return units;
+}
+
+t.test('what a buyer took of a limited item stays theirs, also when somebody else uses the id later', async (t) => {
+  const partition = 9;
+  const history = new History(partition, randomOf(1));
+  const item = history.items.find((one) => one.limited)!;
+  const first = history.events[history.events.length - 1]!;
+  let { seq, at } = first;
+  const event = (kind: number, id: string, actor: string, quantity: number, version = 1): LogEvent => ({
+    ...first,
+    ...{ seq: ++seq, at: (at += 40 * 86_400_000), kind, ref: item.ref, id, actor, quantity, version },
+    detail: kind === KIND.deducted || kind === KIND.held ? 'limited' : '',
+  });
+  const later = [
+    event(KIND.deducted, 'order-1', 'ada', 2),
+    event(KIND.deducted, 'order-1', 'bo', 3),
+    event(KIND.deducted, 'order-1', 'bo', 4),
+    event(KIND.held, 'hold-1', 'ada', 10),
+    event(KIND.confirmed, 'hold-1', 'ada', 10),
+    event(KIND.returned, 'hold-1', 'ada', 1),
+    event(KIND.held, 'hold-1', 'cy', 20),
+    event(KIND.confirmed, 'hold-1', 'cy', 20),
+    event(KIND.held, 'hold-1', 'di', 30),
+    event(KIND.released, 'hold-1', 'di', 30),
+    event(KIND.held, 'hold-1', 'ed', 40),
+  ];
+  for (const batch of [history.events, ...later.map((one) => [one])])
+    await persist(client, await readPosition(client, partition), batch);
+  const expected = { ada: 11, bo: 7, cy: 20, ed: 40 };
+  t.same(await unitsIn(partition), expected, 'one event at a time');
+  await pruneProjections(database.pools.general, -400 * 86_400_000);
+  t.same(await unitsIn(partition), expected, 'and when their records are forgotten');
 });
 
 t.test('a batch read at another position or fence changes nothing', async (t) => {

@@ -10,14 +10,11 @@ const SLACK_MS = 2 * 86_400_000;
 const ENDED = `resolved_at > 0 AND resolved_at + $1 + CASE WHEN state IN (2, 5) THEN ${limits.return_window_seconds * 1_000}
   ELSE ${limits.retention_seconds * 1_000} END < extract(epoch FROM now()) * 1000`;
 
-/** Lines and deductions that count towards a buyer's limit stay: the limit has no end. (S8) */
+/** What a buyer has bought of a limited item stays counted: a trigger keeps the units (0021), the limit has no end. (S8) */
 const STATEMENTS = [
-  prune('holds', `${ENDED} AND NOT (state = 2 AND 1 = ANY(counted))`),
+  prune('holds', ENDED),
   prune('claims', ENDED),
-  prune(
-    'id_records',
-    `counted = 0 AND updated_at + $1 + ${limits.retention_seconds * 1_000} < extract(epoch FROM now()) * 1000`,
-  ),
+  prune('id_records', `updated_at + $1 + ${limits.retention_seconds * 1_000} < extract(epoch FROM now()) * 1000`),
 ];
 
 function prune(table: string, condition: string): string {

@@ -41,8 +41,13 @@ export interface IdRow extends ItemRow {
   id: string;
   kind: number;
   fingerprint: number;
-  buyer: string;
-  counted: number;
+}
+
+/** Units of a limited item that a buyer has bought by deductions. */
+export interface BoughtRow {
+  readonly ref: string;
+  readonly buyer: string;
+  units: number;
 }
 
 /** Final state of the records of one kind after a batch: born (or loaded and rewritten) in it, changed by it, or gone. */
@@ -89,6 +94,8 @@ export interface Collapsed {
   readonly holds: Records;
   readonly claims: Records;
   readonly ids: Map<string, IdRow>;
+  /** By item and buyer. */
+  readonly bought: Map<string, BoughtRow>;
   readonly reversals: ReversalRow[];
 }
 
@@ -112,6 +119,7 @@ export function collapse(events: readonly LogEvent[], loaded: ReadonlyMap<string
     holds: new Records(),
     claims: new Records(),
     ids: new Map(),
+    bought: new Map(),
     reversals: [],
   };
   for (const event of events) {
@@ -148,7 +156,9 @@ function apply(batch: Collapsed, event: LogEvent, loaded: ReadonlyMap<string, Re
       return noteSettings(batch.settings, event);
     case KIND.restocked:
     case KIND.adjusted:
+      return noteId(batch.ids, event);
     case KIND.deducted:
+      noteBought(batch.bought, event);
       return noteId(batch.ids, event);
     case KIND.held:
       return addHeldLine(holds, event);
@@ -205,7 +215,6 @@ function noteSettings(settings: Map<string, Record<string, unknown>>, event: Log
 
 function noteId(ids: Map<string, IdRow>, event: LogEvent): void {
   if (event.id === '') return;
-  const limited = event.kind === KIND.deducted && isLimited(event);
   ids.set(`${event.id}:${event.ref}`, {
     id: event.id,
     ref: event.ref,
@@ -216,9 +225,16 @@ function noteId(ids: Map<string, IdRow>, event: LogEvent): void {
     sold: event.sold,
     version: event.version,
     updatedAt: event.at,
-    buyer: limited ? buyerOf(event) : '',
-    counted: limited ? event.quantity : 0,
   });
+}
+
+function noteBought(bought: Map<string, BoughtRow>, event: LogEvent): void {
+  if (!isLimited(event)) return;
+  const buyer = buyerOf(event);
+  const key = `${event.ref} ${buyer}`;
+  const row = bought.get(key);
+  if (row) row.units += event.quantity;
+  else bought.set(key, { ref: event.ref, buyer, units: event.quantity });
 }
 
 /** Whether the units of a `held` or `deducted` event count towards the buyer's limit. */

@@ -64,12 +64,16 @@ SELECT expect_rows($7, (SELECT count(*) FROM met), '${table}')`;
 const goneOf = (table: 'holds' | 'claims') => `DELETE FROM ${table} WHERE partition = $1 AND id = ANY($2::text[])`;
 
 const IDS = `
-INSERT INTO id_records (partition, id, ref, kind, fingerprint, available, reserved, sold, version, updated_at, buyer, counted)
+INSERT INTO id_records (partition, id, ref, kind, fingerprint, available, reserved, sold, version, updated_at)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-  $10::bigint[], $11::text[], $12::bigint[])
+  $10::bigint[])
 ON CONFLICT (partition, id, ref) DO UPDATE SET kind = excluded.kind, fingerprint = excluded.fingerprint,
   available = excluded.available, reserved = excluded.reserved, sold = excluded.sold, version = excluded.version,
-  updated_at = excluded.updated_at, buyer = excluded.buyer, counted = id_records.counted + excluded.counted`;
+  updated_at = excluded.updated_at`;
+
+const BOUGHT = `
+INSERT INTO bought_units AS b (partition, ref, buyer, units) SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[])
+ON CONFLICT (partition, ref, buyer) DO UPDATE SET units = b.units + excluded.units`;
 
 const TABLES = {
   holds: { transitions: transitionsOf('holds'), gone: goneOf('holds') },
@@ -102,6 +106,7 @@ export function persistStatements(position: Position, batch: Collapsed): QueryCo
     if (changed.size > 0) statements.push(transitions(table, partition, [...changed.values()]));
   }
   if (batch.ids.size > 0) statements.push(ids(partition, batch));
+  if (batch.bought.size > 0) statements.push(bought(partition, batch));
   if (batch.reversals.length > 0) statements.push(reversals(partition, batch.reversals));
   return statements;
 }
@@ -219,8 +224,20 @@ function ids(partition: number, batch: Collapsed): QueryConfig {
       numbers(rows.map((row) => row.sold)),
       numbers(rows.map((row) => row.version)),
       numbers(rows.map((row) => row.updatedAt)),
+    ],
+  };
+}
+
+function bought(partition: number, batch: Collapsed): QueryConfig {
+  const rows = [...batch.bought.values()];
+  return {
+    name: 'bought',
+    text: BOUGHT,
+    values: [
+      partition,
+      texts(rows.map((row) => row.ref)),
       texts(rows.map((row) => row.buyer)),
-      numbers(rows.map((row) => row.counted)),
+      numbers(rows.map((row) => row.units)),
     ],
   };
 }

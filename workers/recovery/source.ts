@@ -278,7 +278,7 @@ function toIdRecord({ key, ref, kind, fingerprint, ...level }: IdRow): Persisted
 const ABORT_REACH = 1_000_000;
 
 /**
- * Units of limited items that buyers hold and have bought: from the lines counted so, and the deductions counted so. Buyers whose
+ * Units of limited items that buyers hold and have bought: from the lines counted so, and what they bought otherwise. Buyers whose
  * last counted hold was aborted after `seq` have no row any more: their zero comes from the ledger. (S8)
  */
 async function* buyers(
@@ -292,7 +292,7 @@ async function* buyers(
        FROM holds, unnest(refs, quantities, returned, counted) AS line(ref, quantity, returned, counted)
        WHERE partition = $1 AND line.counted = 1 AND ($2::text[] IS NULL OR refs && $2)
        UNION ALL
-       SELECT ref, buyer, counted FROM id_records WHERE partition = $1 AND counted > 0
+       SELECT ref, buyer, units FROM bought_units WHERE partition = $1
        UNION ALL
        SELECT ref, coalesce(substring(detail FROM ' for:(.*)$'), actor), 0 FROM movements
        WHERE $2::text[] IS NOT NULL AND partition = $1 AND seq > $4 AND kind = 5 AND id = ANY($3::text[]) AND detail LIKE 'limited%'

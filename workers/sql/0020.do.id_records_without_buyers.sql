@@ -1,0 +1,1 @@
+ALTER TABLE id_records DROP COLUMN buyer, DROP COLUMN counted
