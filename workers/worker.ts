@@ -13,7 +13,7 @@ import { sweepPartition } from './expiry/expiry.js';
 import { WorkerMetrics } from './metrics.js';
 import { type OpsServer, serveOps } from './ops/http.js';
 import { PostgresSource } from './recovery/source.js';
-import { connectQueue, type JobName, PartitionQueue, requireNoEviction } from './wake/queue.js';
+import { type JobName, PartitionQueue } from './wake/queue.js';
 import { Wake } from './wake/wake.js';
 
 const REFRESH_MS = 5_000;
@@ -72,10 +72,8 @@ export async function startWorker(config: WorkerConfig, log: Logger): Promise<Ru
     const ops = await openOps(config, metrics, ready);
     if (ops) closers.add(() => ops.close());
     const pools = await openDatabase(config, log, closers);
-    const connection = await connectQueue(config.queueUrl, log);
-    const queue = new PartitionQueue(connection, log, config.keyPrefix);
+    const queue = await PartitionQueue.open(config.queueUrl, log, config.keyPrefix);
     closers.add(() => queue.close());
-    await requireNoEviction(connection);
     const engine = await openWorkerEngine(config, pools, log);
     closers.add(() => engine.close());
     wake = await startWork({ config, log, metrics, closers, pools, queue, engine, signal: abort.signal });
@@ -126,14 +124,10 @@ async function startWork(work: Work): Promise<Wake> {
   const { partitions } = engine;
   const drainer = new Drainer({ partitions, pool: pools.drain, halts, metrics, log });
   const handle = handler({ engine, drainer, metrics, log, signal });
-  const worker = queue.worker(
-    config.concurrency,
-    async (name, partition) => {
-      const ended = await handle(name, partition);
-      if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
-    },
-    log,
-  );
+  const worker = queue.worker(config.concurrency, async (name, partition) => {
+    const ended = await handle(name, partition);
+    if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
+  });
   closers.add(() => worker.close());
   await halts.refresh();
   const wake = new Wake({
@@ -149,7 +143,7 @@ async function startWork(work: Work): Promise<Wake> {
   closers.add(() => wake.stop());
   closers.add(repeat(REFRESH_MS, log, () => halts.refresh()));
   closers.add(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
-  await worker.waitUntilReady();
+  await worker.ready();
   return wake;
 }
 

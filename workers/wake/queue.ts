@@ -1,10 +1,11 @@
-import { once } from 'node:events';
 import { Queue, Worker, type Job, type JobsOptions } from 'bullmq';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
+import { crc16, SLOTS } from '../../engine/partitions.js';
+import { QueueServer } from './server.js';
 
 /** BullMQ's keys all lie under one hash tag: its scripts touch several at once. */
-export const QUEUE_PREFIX = '{hfbull}';
+const QUEUE_TAG = 'hfbull';
+const QUEUE_PREFIX = `{${QUEUE_TAG}}`;
 const QUEUE_NAME = 'partitions';
 
 /** A job only names work; whoever does it looks at the partition itself. */
@@ -15,80 +16,21 @@ export class QueueRefused extends Error {
   override readonly name = 'QueueRefused';
 }
 
-/** Opens a connection to the Redis (or Redis Cluster) of the queue. `url`: `redis://host:port[,redis://host:port…]`. */
-export async function connectQueue(url: string, log: Logger): Promise<Redis | Cluster> {
-  const addresses = url.split(',').map((part) => new URL(part.trim()));
-  const first = addresses[0]!;
-  const options: RedisOptions = {
-    username: decodeURIComponent(first.username) || undefined,
-    password: decodeURIComponent(first.password) || undefined,
-    ...(first.protocol === 'rediss:' ? { tls: {} } : {}),
-    connectTimeout: 5_000,
-    // BullMQ asks for this: its blocking reads outlive any number of reconnections.
-    maxRetriesPerRequest: null,
-    enableReadyCheck: true,
-  };
-  const nodes = addresses.map((address) => ({ host: address.hostname, port: Number(address.port || 6379) }));
-  const clustered = await isCluster(nodes, options);
-  const connection = clustered
-    ? // What BullMQ sends is safe to send again only by its own rules: no library resend on failover.
-      new Cluster(nodes, {
-        redisOptions: options,
-        retryDelayOnFailover: 200,
-        clusterRetryStrategy: (times) => Math.min(100 * times, 2_000),
-      })
-    : new Redis({ ...options, ...nodes[0]! });
-  connection.on('error', (error) => log.warn({ err: error }, 'connection of the queue'));
-  return connection;
-}
-
-async function isCluster(nodes: readonly Address[], options: RedisOptions): Promise<boolean> {
-  let last: unknown;
-  for (const node of nodes) {
-    try {
-      return /cluster_enabled:1/.test(await ask({ ...options, ...node }, (probe) => probe.info('cluster')));
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw new Error(`No Redis of the queue answers: ${(last as Error)?.message ?? 'no address'}`, { cause: last });
-}
-
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** One question on a connection of its own: those of a cluster come and go while it finds its nodes. */
-async function ask<T>(options: RedisOptions, question: (probe: Redis) => Promise<T>): Promise<T> {
-  const probe = new Redis({ ...options, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
-  probe.on('error', () => undefined);
-  try {
-    await probe.connect();
-    return await question(probe);
-  } finally {
-    probe.disconnect();
-  }
-}
-
+/** How long a cluster that is changing its masters has to have them all back. */
 const READY_MS = 30_000;
+const READY_LOOK_MS = 250;
 
 /**
  * Rejects with QueueRefused unless every master keeps what it is given: one that evicts keys when memory is short would lose jobs
  * and, where the queue shares the cluster, stock.
  */
-export async function requireNoEviction(connection: Redis | Cluster): Promise<void> {
-  // Asking anything makes a cluster find its nodes first.
-  if (connection instanceof Cluster) await connection.exists(`${QUEUE_PREFIX}:probe`);
-  // Before the first look at the slots a cluster's nodes are the startup nodes, and the look closes those that are replicas.
-  if (connection.status !== 'ready') await once(connection, 'ready', { signal: AbortSignal.timeout(READY_MS) });
-  const masters = connection instanceof Cluster ? connection.nodes('master') : [connection];
-  for (const { options } of masters) {
-    const memory = await ask(options, (probe) => probe.info('memory'));
+async function requireNoEviction(server: QueueServer): Promise<void> {
+  for (const endpoint of await server.masters()) {
+    const memory = await server.ask(endpoint, (probe) => probe.info('memory'));
     const policy = /maxmemory_policy:(\S+)/.exec(memory)?.[1];
     if (policy !== 'noeviction') {
       throw new QueueRefused(
-        `Redis at ${options.host}:${options.port} has maxmemory-policy ${policy ?? 'unknown'}: it may drop keys when memory is short. Set it to noeviction.`,
+        `Redis at ${endpoint.host}:${endpoint.port} has maxmemory-policy ${policy ?? 'unknown'}: it may drop keys when memory is short. Set it to noeviction.`,
       );
     }
   }
@@ -100,42 +42,48 @@ const DEDUPLICATION_MS: Record<JobName, number> = { drain: 3_000, sweep: 500 };
 /** Jobs leave nothing behind: nobody reads them, and the sweep adds whatever is still needed. */
 const JOB: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
-/**
- * BullMQ duplicates the connection it is given for its blocking reads, and reconnects a copy that it finds without nodes, which may
- * cross with our closing it: every copy is remembered, and at the end looked at until it has really ended.
- */
-function track(connection: Redis | Cluster, all: Set<Redis | Cluster>): void {
-  all.add(connection);
-  const duplicate = connection.duplicate.bind(connection) as (...args: unknown[]) => Redis | Cluster;
-  connection.duplicate = ((...args: unknown[]) => {
-    const copy = duplicate(...args);
-    track(copy, all);
-    return copy;
-  }) as typeof connection.duplicate;
-}
+/** What a worker's commands to the queue have left to end in when it stops; then its connections are ended under them. */
+const POLITE_MS = 10_000;
 
-const CLOSE_LOOKS = 40;
-const CLOSE_LOOK_MS = 50;
+/** Takes jobs until it is closed. */
+export interface PartitionWorker {
+  ready(): Promise<void>;
+  /** Takes no more jobs, and resolves when those under way have ended. */
+  close(): Promise<void>;
+}
 
 /** BullMQ as Holdfast uses it: to wake workers and to spread partitions over them. */
 export class PartitionQueue {
   private readonly queue: Queue<PartitionJob, unknown, JobName>;
-  private readonly connections = new Set<Redis | Cluster>();
 
-  constructor(
-    private readonly connection: Redis | Cluster,
-    log: Logger,
+  private constructor(
+    private readonly server: QueueServer,
+    private readonly log: Logger,
     prefix: string,
   ) {
-    track(connection, this.connections);
     this.queue = new Queue(`${QUEUE_NAME}-${prefix}`, {
-      connection: connection,
+      connection: server.client(),
       prefix: QUEUE_PREFIX,
       defaultJobOptions: JOB,
       // Nobody listens to queue events: keep their stream short.
       streams: { events: { maxLen: 10 } },
     });
     this.queue.on('error', (error) => log.warn({ err: error }, 'queue'));
+  }
+
+  /**
+   * `url`: `redis://host:port[,redis://host:port…]` of a Redis or a Redis Cluster.
+   * @throws QueueRefused when it may drop keys; Error when it does not answer.
+   */
+  static async open(url: string, log: Logger, prefix: string): Promise<PartitionQueue> {
+    const server = await QueueServer.open(url, crc16(QUEUE_TAG) % SLOTS);
+    try {
+      await retried(() => requireNoEviction(server));
+      return new PartitionQueue(server, log, prefix);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
   }
 
   /** Adds what is not already waiting or under way. */
@@ -155,18 +103,12 @@ export class PartitionQueue {
     await this.queue.removeDeduplicationKey(`${name}-${partition}`);
   }
 
-  worker(
-    concurrency: number,
-    handle: (name: JobName, partition: number) => Promise<void>,
-    log: Logger,
-  ): Worker<PartitionJob, void, JobName> {
-    const connection = this.connection.duplicate();
-    connection.on('error', (error: Error) => log.warn({ err: error }, 'connection of the queue worker'));
+  worker(concurrency: number, handle: (name: JobName, partition: number) => Promise<void>): PartitionWorker {
     const worker = new Worker<PartitionJob, void, JobName>(
       this.queue.name,
       (job: Job<PartitionJob, void, JobName>) => handle(job.name, job.data.partition),
       {
-        connection: connection,
+        connection: this.server.client(),
         prefix: QUEUE_PREFIX,
         concurrency,
         // A stalled job is not run again: the sweep adds a new one long before.
@@ -176,19 +118,32 @@ export class PartitionQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', (error) => log.warn({ err: error }, 'queue worker'));
-    return worker;
+    worker.on('error', (error) => this.log.warn({ err: error }, 'queue worker'));
+    return {
+      ready: async () => void (await worker.waitUntilReady()),
+      close: async () => {
+        // While the queue's Redis is away its commands would never end; a job that cannot be ended is found stalled, and forgotten.
+        const timer = setTimeout(() => void this.server.close(), POLITE_MS);
+        await worker.close().finally(() => clearTimeout(timer));
+      },
+    };
   }
 
+  /** BullMQ leaves clients that it was given, and at times copies of them, open: all their sockets end here. */
   async close(): Promise<void> {
     await this.queue.close();
-    // BullMQ may still be about to reconnect a copy, also one that has ended: from here on none connects again.
-    for (const connection of this.connections) connection.connect = () => new Promise<void>(() => undefined);
-    for (let look = 0; look < CLOSE_LOOKS; look++) {
-      const left = [...this.connections].filter((connection) => connection.status !== 'end');
-      if (left.length === 0) return;
-      for (const connection of left) connection.disconnect();
-      await new Promise((resolve) => setTimeout(resolve, CLOSE_LOOK_MS));
+    await this.server.close();
+  }
+}
+
+async function retried(work: () => Promise<void>): Promise<void> {
+  const end = Date.now() + READY_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof QueueRefused || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, READY_LOOK_MS));
     }
   }
 }
