@@ -80,7 +80,9 @@ async function readReversals(world: World): Promise<Reversal[] | undefined> {
   if (found?.there !== true) return undefined;
   const rows = await world.query('select * from reversals');
   return rows.map((row) => ({
-    ...numbers(row, 'partition', 'kind', 'epoch', 'seq'),
+    ...numbers(row, 'partition', 'kind'),
+    lostEpoch: Number(row.lost_epoch),
+    lostSeq: Number(row.lost_seq),
     id: String(row.id),
     ref: String(row.ref),
   }));

@@ -76,8 +76,8 @@ export interface Reversal {
   readonly id: string;
   readonly ref: string;
   readonly kind: number;
-  readonly epoch: number;
-  readonly seq: number;
+  readonly lostEpoch: number;
+  readonly lostSeq: number;
 }
 
 export interface FinalPostgres extends Contents {

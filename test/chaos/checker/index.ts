@@ -1,0 +1,44 @@
+/**
+ * The history checker: takes the calls as their callers saw them, the ledger and the final state, and says what a correct system
+ * would not have done. Points as in docs/reliability.md; 10 (admissions) needs waiting rooms, which do not exist yet.
+ */
+import { checkAcks, type AckTally } from './acks.js';
+import type { CheckInput, Checking } from './context.js';
+import { checkDeadlines } from './deadlines.js';
+import { effectsOf } from './effects.js';
+import { checkFinals } from './finals.js';
+import { replay } from './model.js';
+import { checkNumbers } from './numbers.js';
+import { checkOrder } from './order.js';
+import { KEPT_A_POINT, type Violation } from './violation.js';
+import { checkWholes } from './wholes.js';
+
+export type { CheckInput, FaultSpan } from './context.js';
+export type { Violation } from './violation.js';
+
+export interface Verdict {
+  readonly violations: readonly Violation[];
+  /** How many there were of each point, those not kept included. */
+  readonly counts: Readonly<Record<number, number>>;
+  readonly acks: AckTally;
+  readonly events: number;
+}
+
+export function check(input: CheckInput): Verdict {
+  const violations: Violation[] = [];
+  const counts: Record<number, number> = {};
+  const report = (violation: Violation): void => {
+    const count = (counts[violation.point] = (counts[violation.point] ?? 0) + 1);
+    if (count <= KEPT_A_POINT) violations.push(violation);
+  };
+  const { movements } = input.final.postgres;
+  const model = replay(movements, report);
+  const checking: Checking = { ...input, model, report, effects: effectsOf(model, input.calls, input.partitions) };
+  checkNumbers(checking);
+  checkFinals(checking);
+  checkWholes(checking);
+  const acks = checkAcks(checking);
+  checkOrder(checking);
+  checkDeadlines(checking);
+  return { violations, counts, acks, events: movements.length };
+}

@@ -1,0 +1,116 @@
+/**
+ * Points 2 and 4 over partitions: the parts of a reservation share its fate, all its lines. And point 9 at the end: nothing is
+ * held past its deadline.
+ */
+import { partitionOf } from '../final/redis.js';
+import { keyOf } from '../final/types.js';
+import type { Checking } from './context.js';
+import { sameLines } from './effects.js';
+import { KIND, STATE, stateName } from './kinds.js';
+import { type ClaimLife, type Life, present } from './model.js';
+
+/** The sweep looks about once a second; a node that comes back is looked at again. */
+const SWEEP_MS = 15_000;
+
+const KEPT: readonly number[] = [STATE.confirmed, STATE.returned];
+const BACK: readonly number[] = [STATE.released, STATE.expired];
+
+export function checkWholes(checking: Checking): void {
+  for (const lives of checking.model.claims.values())
+    for (const claim of lives) checkClaim(checking, claim, claim === lives.at(-1));
+  for (const lives of checking.model.holds.values()) for (const life of lives) checkPart(checking, life);
+  checkOverdue(checking);
+}
+
+function partsOf({ model, partitions }: Checking, { id, lines, attempt }: ClaimLife): Map<number, Life | undefined> {
+  const parts = new Map<number, Life | undefined>();
+  for (const { ref } of lines) {
+    const partition = partitionOf(ref, partitions);
+    const lives = model.holds.get(keyOf(partition, id)) ?? [];
+    parts.set(partition, lives.filter((life) => life.attempt === attempt).at(-1));
+  }
+  return parts;
+}
+
+function checkClaim(checking: Checking, claim: ClaimLife, isLast: boolean): void {
+  const { report, partitions } = checking;
+  const { id, state, lines } = claim;
+  const sealed = claim.events.some(({ kind }) => kind === KIND.claimSealed);
+  if (!sealed) {
+    if (isLast && !claim.aborted)
+      report({ point: 2, what: `reservation ${id} is pending for ever`, ids: [id], events: claim.events });
+    return;
+  }
+  for (const [partition, part] of partsOf(checking, claim)) {
+    const wrong = (what: string): void =>
+      report({
+        point: 4,
+        what: `reservation ${id} is ${stateName(state)}, but its part in partition ${partition} ${what}`,
+        ids: [id],
+      });
+    if (!part) {
+      // A part that a rollback took away, of a reservation that did not sell it, is no loss.
+      if (!BACK.includes(state)) wrong('is missing');
+      continue;
+    }
+    const own = lines.filter(({ ref }) => partitionOf(ref, partitions) === partition);
+    if (!sameLines(own, part.lines)) wrong('has other lines');
+    const fate = part.aborted ? 'was given up' : `is ${stateName(part.state)}`;
+    if (KEPT.includes(state) && (part.aborted || !KEPT.includes(part.state))) wrong(fate);
+    if (BACK.includes(state) && !part.aborted && !BACK.includes(part.state)) wrong(fate);
+    if (state === STATE.held && (part.aborted || part.state !== STATE.held)) wrong(fate);
+  }
+}
+
+/** A part without a claim that was completed has never been: it must have gone back. And lines of one record end together. */
+function checkPart({ model, partitions, report }: Checking, life: Life): void {
+  const { id, attempt, partition } = life;
+  if (life.aborted) {
+    const given = new Set(life.events.filter(({ kind }) => kind === KIND.aborted).map(({ ref }) => ref));
+    if (given.size !== life.lines.length)
+      report({
+        point: 2,
+        what: `${given.size} of ${life.lines.length} lines of ${id} in partition ${partition} were given up`,
+        ids: [id],
+      });
+    return;
+  }
+  for (const kind of [KIND.confirmed, KIND.released, KIND.expired]) {
+    const ended = new Set(life.events.filter((event) => event.kind === kind).map(({ ref }) => ref));
+    if (ended.size > 0 && ended.size !== life.lines.length)
+      report({
+        point: 2,
+        what: `${ended.size} of ${life.lines.length} lines of ${id} in partition ${partition} have ended`,
+        ids: [id],
+      });
+  }
+  if (attempt === 0) return;
+  const claims = model.claims.get(keyOf(partitionOf(id, partitions), id)) ?? [];
+  const claim = claims.find(
+    (one) => one.attempt === attempt && one.events.some(({ kind }) => kind === KIND.claimSealed),
+  );
+  if (claim || BACK.includes(life.state)) return;
+  report({
+    point: 4,
+    what: `reservation ${id} was never completed (attempt ${attempt}), but its part in partition ${partition} is ${stateName(life.state)}`,
+    ids: [id],
+    events: life.events,
+  });
+}
+
+function checkOverdue({ model, final, report }: Checking): void {
+  const late = final.redis.now - SWEEP_MS;
+  for (const [what, all] of [
+    ['hold', model.holds],
+    ['reservation', model.claims],
+  ] as const)
+    for (const lives of all.values()) {
+      const life = present<Life | ClaimLife>(lives);
+      if (life?.state === STATE.held && life.deadline < late)
+        report({
+          point: 9,
+          what: `${what} ${life.id} is still held ${final.redis.now - life.deadline} ms after its deadline`,
+          ids: [life.id],
+        });
+    }
+}
