@@ -87,16 +87,9 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     targetMs: config.ack === 'durable' ? 0 : config.maxQueueMs,
   });
   const partitions = new Partitions(config.partitions);
-  const gate = new Gate(partitions.count, (key) => partitions.of(key));
-  const pressure = new Pressure({
-    partitions: engine.partitions,
-    gate,
-    limits: config.pressure,
-    persisted: config.databaseUrl !== undefined,
-    log,
-  });
+  const { gate, pressure } = openGate(engine, partitions, config, log);
   exposeLimits(metrics, gate, admission);
-  const service = new Service(config, admission, gate, bodies, auth, idempotency, metrics, log);
+  const service = new Service(config, admission, gate, pressure.loop, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
   exposeMetrics(metrics, service, bodies, auth, idempotency);
   const soldOut = new SoldOut(cache, config.soldOutMs);
@@ -135,6 +128,18 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
     own?.close();
   };
   return { port: main.number, metricsPort: own?.number, routes, stop };
+}
+
+/** What closes admission before something is full. */
+function openGate(
+  engine: Engine,
+  partitions: Partitions,
+  { pressure: limits, databaseUrl }: ServerConfig,
+  log: Logger,
+): { gate: Gate; pressure: Pressure } {
+  const gate = new Gate(partitions.count, (key) => partitions.of(key));
+  const persisted = databaseUrl !== undefined;
+  return { gate, pressure: new Pressure({ partitions: engine.partitions, gate, limits, persisted, log }) };
 }
 
 const probes = (routes: readonly Route[]): Route[] => routes.filter(({ essential }) => essential);

@@ -10,6 +10,7 @@ import type { Idempotency, Turn } from '../idempotency/idempotency.js';
 import type { Metrics, RouteMetrics } from '../metrics.js';
 import { isId } from '../schemas/ids.js';
 import type { Gate } from '../limits/gate.js';
+import type { LoopDelay } from '../limits/loop.js';
 import type { Admission } from './admission.js';
 import type { BodyReader, BodySink } from './body.js';
 import { decodeBody } from './decode.js';
@@ -43,6 +44,7 @@ export class Service implements BodySink, ExchangeOwner {
     private readonly options: ServeOptions,
     private readonly admission: Admission,
     private readonly gate: Gate,
+    private readonly loop: LoopDelay,
     private readonly bodies: BodyReader,
     private readonly auth: Authenticator,
     private readonly idempotency: Idempotency,
@@ -89,6 +91,7 @@ export class Service implements BodySink, ExchangeOwner {
     const now = performance.now();
     let admitted = false;
     if (!route.essential) {
+      this.loop.arrival(now);
       const shut = this.gate.shut(load);
       if (shut !== undefined) this.gate.refuse(shut);
       else admitted = this.admission.enter(now, load);

@@ -7,7 +7,7 @@ import type { Encoded, Exchange } from '../http/exchange.js';
 import { Problem, problem } from '../http/problems.js';
 import { QuietLog } from '../http/quiet-log.js';
 import { fingerprintOf, parseIdempotencyKey, scopeHash } from './key.js';
-import { LEASE_MS, type IdempotencyStore } from './store.js';
+import { isFull, LEASE_MS, type IdempotencyStore } from './store.js';
 
 /** How long a repetition waits for the first to finish before it is told `idempotency_in_flight`. */
 export const WAIT_MS = 2_000;
@@ -69,7 +69,12 @@ export class Idempotency {
     const mine = start(fingerprint);
     this.running.set(hash, mine);
     try {
-      const found = await this.enter(hash, fingerprint, makeId() ?? hash.slice(0, 32), deadline);
+      const fresh = makeId() ?? hash.slice(0, 32);
+      const found = await this.enter(hash, fingerprint, fresh, deadline).catch((error: unknown) => {
+        // What ends a reservation is repeatable by the reservation's own id: it goes on when there is no memory for a record.
+        if (x.route.load === 'finish' && isFull(error)) return fresh;
+        throw error;
+      });
       if (typeof found === 'string') return this.turn(hash, mine, found);
       this.end(hash, mine, found);
       return this.replay(found);

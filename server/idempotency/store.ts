@@ -63,13 +63,23 @@ export class IdempotencyStore {
     this.cluster.on('error', onError);
   }
 
-  /** Makes the record unless there is one; resolves with the one that is there, undefined where it is new. */
+  /**
+   * Makes the record unless there is one; resolves with the one that is there, undefined where it is new.
+   * @throws an error that {@link isFull} where there is none and no memory for one
+   */
   async open(hash: string, fingerprint: string, changeId: string): Promise<StoredRecord | undefined> {
     const mine = packr.pack([FORMAT, fingerprint, changeId, PENDING, Date.now()]);
-    const before = await this.bounded(
-      this.cluster.callBuffer('SET', this.key(hash), mine, 'PX', KEEP_MS, 'NX', 'GET') as Promise<Buffer | null>,
-    );
-    return before === null ? undefined : unpack(before);
+    try {
+      const before = await this.bounded(
+        this.cluster.callBuffer('SET', this.key(hash), mine, 'PX', KEEP_MS, 'NX', 'GET') as Promise<Buffer | null>,
+      );
+      return before === null ? undefined : unpack(before);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      const before = await this.bounded(this.cluster.getBuffer(this.key(hash)));
+      if (before === null) throw error;
+      return unpack(before);
+    }
   }
 
   /** Says that the caller is at it from now on. */
@@ -121,6 +131,11 @@ export class IdempotencyStore {
   private key(hash: string): string {
     return `${this.base}{${hash}}`;
   }
+}
+
+/** The store has no memory for another record; nothing was written. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('OOM ');
 }
 
 type Packed = [format: number, fingerprint: string, changeId: string, status: number, ...rest: unknown[]];

@@ -21,6 +21,14 @@ export class LoopDelay {
     this.timer.unref();
   }
 
+  /**
+   * A request arrives. A process that was stopped from outside finds what piled up in its sockets before its timers run: the
+   * timer that is overdue by more than is allowed is not waited for.
+   */
+  arrival(now: number): void {
+    if (this.marks !== undefined && now - this.last > TICK_MS + this.marks.holds) this.tick(now);
+  }
+
   /** Timers come first in a turn of the loop: what has piled up in the sockets meanwhile is read after this. */
   tick(now: number): void {
     const { marks, gate } = this;

@@ -48,7 +48,7 @@ const SAID: Readonly<Record<Level, string>> = {
 export class Pressure {
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
-  private readonly loop: LoopDelay;
+  readonly loop: LoopDelay;
   /** By partition: a number of the log and when it was the last, until Postgres has it. */
   private readonly awaited = new Map<number, { seq: number; since: number }>();
   private readonly marks: Readonly<Record<Exclude<Limit, 'event_loop'>, Marks | undefined>>;
@@ -115,7 +115,8 @@ export class Pressure {
       this.awaited.delete(partition);
       return 0;
     }
-    if (awaited === undefined || awaited.seq <= persisted) {
+    // A number beyond the log belongs to a history that was lost.
+    if (awaited === undefined || awaited.seq <= persisted || awaited.seq > seq) {
       this.awaited.set(partition, { seq, since: now });
       return 0;
     }

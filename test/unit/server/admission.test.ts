@@ -67,3 +67,18 @@ t.test('most is kept without a target; what waits elsewhere is not counted', asy
   admission.stand();
   t.ok(admission.enter(1_001));
 });
+
+t.test('what ends a reservation gets in where new ones are refused', async (t) => {
+  const admission = new Admission({ most: 100, targetMs: 0 });
+  const count = (load: 'hold' | 'write' | 'finish') => {
+    let n = 0;
+    while (admission.enter(1_000, load)) n++;
+    return n;
+  };
+  t.same(
+    [count('hold'), count('write'), count('finish')],
+    [100, 5, 5],
+    'each finds room where the one before finds none',
+  );
+  t.notOk(admission.enter(1_000, 'read'));
+});
