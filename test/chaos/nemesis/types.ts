@@ -20,6 +20,10 @@ export interface Fault {
    * `cluster`: what Postgres did not have (only `durable` must survive).
    */
   readonly loses: 'none' | 'one-node' | 'cluster';
+  /** It moves clocks: order by time and deadlines are then not checked. */
+  readonly clocks?: boolean;
+  /** How long it lasts between `inject` and `heal`, least and most, ms. Default 1,000 to 4,000. */
+  readonly dwellMs?: readonly [number, number];
   /** Why it cannot be done here, said loudly; undefined if it can. */
   needs?(world: World): string | undefined;
   /**

@@ -25,7 +25,7 @@ export async function layProgram(dir: string): Promise<string> {
 }
 
 async function compile(root: string): Promise<string> {
-  const cache = join(root, 'node_modules', '.cache', 'holdfast-chaos');
+  const cache = join(root, 'dist', '.chaos');
   mkdirSync(cache, { recursive: true });
   const config = join(cache, 'tsconfig.json');
   const outDir = join(cache, 'dist');

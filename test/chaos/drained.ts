@@ -1,0 +1,66 @@
+/** Waiting until all that was begun is done: nothing due, nothing half done, and Postgres has every event. */
+import { readPostgres } from './final/postgres.js';
+import { readRedis } from './final/redis.js';
+import { partitionOf } from './final/redis.js';
+import type { FinalHold, FinalRedis, FinalState } from './final/types.js';
+import { keyOf } from './final/types.js';
+import { STATE } from './checker/kinds.js';
+import type { World } from './world.js';
+
+export interface Drained {
+  readonly final: FinalState;
+  /** What is still not done when the patience was over. */
+  readonly left: readonly string[];
+  readonly tookMs: number;
+}
+
+const PAUSE_MS = 500;
+
+export async function drained(world: World, patienceMs: number): Promise<Drained> {
+  const began = performance.now();
+  for (;;) {
+    const redis = await readRedis(world);
+    const postgres = await readPostgres(world);
+    const left = [...lagOf(redis, postgres.positions), ...halfDone(redis, world.partitions)];
+    const tookMs = Math.round(performance.now() - began);
+    // Twice the same ledger: what was read first is what was there when the other was read.
+    if (left.length === 0 || tookMs > patienceMs) {
+      const again = await readRedis(world);
+      const still = [...again.meta].every(([partition, { seq }]) => redis.meta.get(partition)?.seq === seq);
+      if (still || tookMs > patienceMs) return { final: { redis: again, postgres }, left, tookMs };
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+function lagOf(redis: FinalRedis, positions: Map<number, { seq: number; logEpoch: number }>): string[] {
+  const left: string[] = [];
+  for (const [partition, { seq, epoch }] of redis.meta) {
+    const position = positions.get(partition);
+    if (position?.seq !== seq || position.logEpoch !== epoch)
+      left.push(
+        `partition ${partition}: Redis is at ${epoch}-${seq}, Postgres at ${position?.logEpoch}-${position?.seq}`,
+      );
+  }
+  return left;
+}
+
+/** Claims that are pending, parts that have not followed their claim, holds past their deadline. */
+function halfDone(redis: FinalRedis, partitions: number): string[] {
+  const left: string[] = [];
+  const overdue = ({ state, deadline }: FinalHold) => state === STATE.held && deadline <= redis.now;
+  for (const [key, claim] of redis.claims) {
+    if (claim.state === STATE.pending) left.push(`claim ${key} is pending`);
+    if (overdue(claim)) left.push(`claim ${key} is past its deadline`);
+  }
+  for (const [key, hold] of redis.holds) {
+    if (hold.state !== STATE.held) continue;
+    if (overdue(hold)) left.push(`hold ${key} is past its deadline`);
+    if (hold.attempt === 0) continue;
+    const id = key.slice(key.indexOf('/') + 1);
+    const claim = redis.claims.get(keyOf(partitionOf(id, partitions), id));
+    if (claim?.attempt !== hold.attempt || claim.state !== STATE.held)
+      left.push(`hold ${key} has not followed its claim`);
+  }
+  return left;
+}

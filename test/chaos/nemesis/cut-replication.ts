@@ -1,0 +1,20 @@
+import { aPair } from './common.js';
+import type { Fault } from './types.js';
+
+export const fault: Fault = {
+  name: 'cut-replication',
+  describe: 'a replica hears nothing more from its master: answers reach `executed` only',
+  rows: [3],
+  loses: 'none',
+  async inject(world, rng, log) {
+    const { master, replica } = await aPair(world, rng);
+    const follows = String(replica.port);
+    const heal = master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows);
+    log('cut', { node: replica.name, master: master.name });
+    return async () => {
+      heal();
+      log('mended', { node: replica.name });
+      await Promise.resolve();
+    };
+  },
+};

@@ -1,0 +1,17 @@
+import type { Fault } from './types.js';
+
+export const fault: Fault = {
+  name: 'stop-postgres',
+  describe: 'Postgres dies (SIGKILL): selling goes on, `durable` waits; it comes back on its data',
+  rows: [19, 16],
+  loses: 'none',
+  async inject(world, _rng, log) {
+    world.postgres.kill('SIGKILL');
+    await world.postgres.exited;
+    log('killed');
+    return async () => {
+      await world.postgres.restart();
+      log('started again');
+    };
+  },
+};
