@@ -35,7 +35,13 @@ export interface RedisNode {
    * Starts the node again on its folder (ends it first when it runs) and waits until it answers.
    * Refuses when the folder lost its append-only file: an empty master would wipe its replicas (`allowEmpty` overrides).
    */
-  restart(options?: { allowEmpty?: boolean }): Promise<void>;
+  restart(options?: RestartOptions): Promise<void>;
+}
+
+export interface RestartOptions {
+  allowEmpty?: boolean;
+  /** Environment of the new process, for this start only; default: ours. */
+  env?: NodeJS.ProcessEnv;
 }
 
 export interface RedisCluster {
@@ -45,6 +51,12 @@ export interface RedisCluster {
   readonly url: string;
   /** Asks the cluster for the present roles. */
   refresh(): Promise<void>;
+  /**
+   * After the death of a node: resolves when it may come back without taking from others what they have. A master that returns
+   * before its replica took over is the master again, on its append-only file, whose last moments may be missing; the replica, which
+   * has them, would copy that. Resolves at once when no replica of it runs, and after `timeoutMs` in any case.
+   */
+  mayReturn(node: RedisNode, timeoutMs?: number): Promise<void>;
   /** Resolves when all slots are served and all replicas follow. */
   healthy(timeoutMs?: number): Promise<void>;
   stop(): Promise<void>;
@@ -125,6 +137,7 @@ async function launch(options: RedisClusterOptions, saved: SavedCluster, fresh =
     startupNodes: ports.map((port) => ({ host: '127.0.0.1', port })),
     url: ports.map((port) => `redis://127.0.0.1:${port}`).join(','),
     refresh,
+    mayReturn: (node, timeoutMs = TAKE_OVER_MS) => mayReturn(nodes, node, timeoutMs),
     healthy: async (timeoutMs) => {
       await waitHealthy(ports, timeoutMs);
       await refresh();
@@ -140,6 +153,25 @@ function applyView(nodes: Node[], view: NodeView[]): void {
     node.role = seen.role;
     node.id = seen.id;
   }
+}
+
+/** A replica notices after `cluster-node-timeout` (5 s) and is elected within a second or two. */
+const TAKE_OVER_MS = 15_000;
+
+async function mayReturn(nodes: readonly Node[], dead: RedisNode, timeoutMs: number): Promise<void> {
+  await until('no replica took over', timeoutMs, async () => {
+    for (const { running, port } of nodes) {
+      if (!running) continue;
+      const view = await viewFrom(port).catch(() => []);
+      const seen = view.find((other) => other.port === dead.port);
+      if (!seen) continue;
+      const heir = view.find(
+        ({ masterId, port }) => masterId === seen.id && nodes.find((n) => n.port === port)?.running,
+      );
+      return seen.role === 'replica' || seen.slots === 0 || !heir ? undefined : 'it still owns its slots';
+    }
+    return undefined;
+  }).catch(() => undefined);
 }
 
 class Node implements RedisNode {
@@ -179,12 +211,12 @@ class Node implements RedisNode {
     await this.process?.stop({ signal: this.options.disposable ? 'SIGKILL' : 'SIGTERM' });
   }
 
-  async restart({ allowEmpty = false } = {}): Promise<void> {
+  async restart({ allowEmpty = false, env }: RestartOptions = {}): Promise<void> {
     await this.stop();
-    await this.start(allowEmpty);
+    await this.start(allowEmpty, env);
   }
 
-  async start(allowEmpty = false): Promise<void> {
+  async start(allowEmpty = false, env?: NodeJS.ProcessEnv): Promise<void> {
     if (!allowEmpty && !existsSync(join(this.dir, 'appendonlydir')))
       throw new Error(
         `The Redis node on port ${this.port} lost its append-only file (${this.dir}/appendonlydir is missing). ` +
@@ -200,6 +232,7 @@ class Node implements RedisNode {
       args: [confFile],
       runDir: join(this.options.dir, 'run'),
       logFile,
+      env,
       stopSignal: 'SIGTERM',
       orphanSignal: this.options.disposable ? 'SIGKILL' : 'SIGTERM',
     });

@@ -91,7 +91,14 @@ function partsOf(stack: LocalStack): Part[] {
     },
   });
   const parts = [...stack.servers, ...stack.workers].map((app) => part(app.name, app, () => app.start()));
-  for (const node of stack.redis?.nodes ?? []) parts.push(part(`redis-${node.port}`, node, () => node.restart()));
+  const { redis } = stack;
+  for (const node of redis?.nodes ?? []) {
+    const restart = async (): Promise<void> => {
+      await redis!.mayReturn(node);
+      await node.restart();
+    };
+    parts.push(part(`redis-${node.port}`, node, restart));
+  }
   const { postgres } = stack;
   if (postgres) parts.push(part('postgres', postgres, () => postgres.restart()));
   return parts;

@@ -3,7 +3,7 @@
  * process of its own in one folder. Everything that they say to each other passes proxies that live in this process: clients and
  * replicas reach a Redis node by its `client` link, other nodes by its `bus` link; each server and worker reaches Postgres by a link of its own.
  */
-import type { RedisNode } from '../../stack/redis-cluster.js';
+import type { RedisNode, RestartOptions } from '../../stack/redis-cluster.js';
 import type { Damage, Link } from './world/link.js';
 
 export type { Damage, Link, Peer } from './world/link.js';
@@ -35,6 +35,7 @@ export interface RedisPart extends Part {
   readonly client: Link;
   /** What the other nodes pass to reach this one. */
   readonly bus: Link;
+  restart(options?: RestartOptions): Promise<void>;
 }
 
 export interface PostgresPart extends Part {

@@ -17,6 +17,18 @@ interface Wire {
   readonly body?: unknown;
 }
 
+/** A token for everything, for as long as any run. */
+export function adminToken(jwtSecret: string): Promise<string> {
+  return new SignJWT({ role: 'admin' })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setSubject('chaos')
+    .setIssuer('holdfast')
+    .setAudience('holdfast')
+    .setIssuedAt()
+    .setExpirationTime('12h')
+    .sign(new TextEncoder().encode(jwtSecret));
+}
+
 export class HttpCaller {
   private readonly agent = new Agent({
     connections: 64,
@@ -29,15 +41,7 @@ export class HttpCaller {
   private constructor(private readonly token: string) {}
 
   static async open(jwtSecret: string): Promise<HttpCaller> {
-    const token = await new SignJWT({ role: 'admin' })
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setSubject('chaos')
-      .setIssuer('holdfast')
-      .setAudience('holdfast')
-      .setIssuedAt()
-      .setExpirationTime('12h')
-      .sign(new TextEncoder().encode(jwtSecret));
-    return new HttpCaller(token);
+    return new HttpCaller(await adminToken(jwtSecret));
   }
 
   call(target: HttpTarget, request: Request, ack: Ack, key?: string): Promise<Answer> {
