@@ -127,3 +127,30 @@ t.test('nonsense is refused before anything is started', async (t) => {
   await t.rejects(startRedisCluster({ dir: tempDir(), masters: 0 }), /cannot be started/);
   await t.rejects(startRedisCluster({ dir: tempDir(), masters: 40, replicasPerMaster: 1 }), /cannot be started/);
 });
+
+t.test(
+  'a master that died may return when its replica has taken over; a replica, or a master without one, at once',
+  async (t) => {
+    const cluster = await startCluster({ conf: { 'cluster-node-timeout': '1000' } });
+    const [first, second, third] = cluster.nodes;
+    const replicaOf = (master: number) => cluster.nodes[3 + master]!;
+    const die = async (...nodes: { kill(): void; exited: Promise<unknown> }[]) => {
+      for (const node of nodes) node.kill();
+      await Promise.all(nodes.map(({ exited }) => exited));
+    };
+    const slotsOf = async (port: number) => (await viewFrom(third!.port)).find((node) => node.port === port)!.slots;
+
+    await die(first!);
+    await cluster.mayReturn(first!, 60_000);
+    t.equal(await slotsOf(first!.port), 0, 'it has nothing left');
+    t.equal(await slotsOf(replicaOf(0).port), 5461, 'its replica has it');
+
+    await die(replicaOf(2));
+    await cluster.mayReturn(replicaOf(2), 60_000);
+    t.equal(await slotsOf(third!.port), 5462, 'nothing changed for the master of a replica that died');
+
+    await die(replicaOf(1), second!);
+    await cluster.mayReturn(second!, 60_000);
+    t.equal(await slotsOf(second!.port), 5461, 'it still owns its slots: nobody else can');
+  },
+);
