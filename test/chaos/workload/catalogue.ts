@@ -21,7 +21,7 @@ const BUYERS = 30;
 
 export function makeCatalogue(rng: Rng): Catalogue {
   const items: CatalogueItem[] = [];
-  for (let n = 0; n < HOT; n++) items.push({ ref: `north:hot-${n}`, stock: rng.int(150, 400), weight: 16 });
+  for (let n = 0; n < HOT; n++) items.push({ ref: `north:hot-${n}`, stock: rng.int(15, 80), weight: 16 });
   for (let n = 0; n < TAIL; n++) {
     const location = rng.pick(['north', 'south', 'west']);
     const buyerLimit = n % 5 === 0 ? rng.int(3, 6) : undefined;

@@ -1,7 +1,12 @@
 /** The Redis Cluster of a run, every node behind two proxies that it announces as itself. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type RedisCluster, type RedisNode, type RestartOptions, startRedisCluster } from '../../../stack/redis-cluster.js';
+import {
+  type RedisCluster,
+  type RedisNode,
+  type RestartOptions,
+  startRedisCluster,
+} from '../../../stack/redis-cluster.js';
 import { until, withAdmin } from '../../../stack/redis-form.js';
 import type { RedisPart, SeenNode } from '../world.js';
 import { type Link, startLink } from './link.js';

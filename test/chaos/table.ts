@@ -1,0 +1,57 @@
+/** What runs came to, for people. */
+import type { RunSummary } from './run.js';
+
+function table(rows: readonly (readonly (string | number)[])[]): string {
+  const texts = rows.map((row) => row.map(String));
+  const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  ');
+  return texts.map((row) => `  ${line(row)}`.trimEnd()).join('\n');
+}
+
+export function runTable(summary: RunSummary): string {
+  const { seed, operations, faults, acks, violations, reversalRows } = summary;
+  const rows = Object.entries(operations).map(([op, { ok, failed, unknown }]) => [op, ok, failed, unknown]);
+  const injected = faults.filter((fault) => fault.injected).length;
+  const slowest = Math.max(0, ...faults.map(({ recoveredMs = 0 }) => recoveredMs));
+  const gone = `${acks.reversed} executed answers reversed (${reversalRows ?? 'no'} records), ${acks.unrecorded + acks.unkept} gone without a record, ${acks.excused} replicated ones lost with a whole shard`;
+  return [
+    `seed ${seed}: ${violations.length === 0 ? 'no violation' : `${violations.length} VIOLATIONS`}`,
+    table([['', 'ok', 'refused', 'unknown'], ...rows]),
+    `  ${summary.calls} calls, ${summary.events} events, ${summary.unknown} unknown; ${injected} faults of ${faults.length}, slowest recovery ${slowest} ms, drained in ${summary.drainedMs} ms`,
+    `  ${gone}`,
+    ...violations.slice(0, 10).map(({ point, what }) => `  point ${point}: ${what}`),
+  ].join('\n');
+}
+
+export function faultTable(summaries: readonly RunSummary[]): string {
+  const byName = new Map<string, { injected: number; not: number; times: number[] }>();
+  for (const { faults } of summaries)
+    for (const { name, injected, recoveredMs } of faults) {
+      const row = byName.get(name) ?? { injected: 0, not: 0, times: [] };
+      byName.set(name, row);
+      if (injected) row.injected++;
+      else row.not++;
+      if (recoveredMs !== undefined) row.times.push(recoveredMs);
+    }
+  const middle = (times: number[]) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+  const rows = [...byName].map(([name, { injected, not, times }]) => [
+    name,
+    injected,
+    not,
+    middle(times),
+    Math.max(0, ...times),
+  ]);
+  return table([['fault', 'injected', 'not', 'recovery ms, median', 'worst'], ...rows]);
+}
+
+export function totals(summaries: readonly RunSummary[]): string {
+  const sum = (of: (summary: RunSummary) => number) => summaries.reduce((total, one) => total + of(one), 0);
+  const skipped = [...new Set(summaries.flatMap(({ skipped }) => skipped))];
+  return [
+    `${summaries.length} runs, ${(sum(({ durationMs }) => durationMs) / 60_000).toFixed(1)} minutes: ${sum(({ calls }) => calls)} calls, ` +
+      `${sum(({ events }) => events)} events, ${sum(({ faults }) => faults.filter(({ injected }) => injected).length)} faults, ` +
+      `${sum(({ unknown }) => unknown)} unknown, ${sum(({ acks }) => acks.reversed)} reversed, ${sum(({ violations }) => violations.length)} violations`,
+    ...skipped.map((one) => `skipped: ${one}`),
+  ].join('\n');
+}
