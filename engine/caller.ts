@@ -14,6 +14,8 @@ export interface CallResult<R> {
   readonly now: number;
   /** The ack that was reached: the one asked for, or the widest before the deadline. */
   readonly ack: Ack;
+  /** More than `executed` was asked for and the shard has no replicas: there is nobody who could take over without it. */
+  readonly alone?: boolean;
 }
 
 export interface CallerOptions {

@@ -3,9 +3,9 @@ import type { CallResult, Caller, CallerOptions } from './caller.js';
 import { ShardUnavailable } from './errors.js';
 import type { Deadline } from './outcome.js';
 import type { Partitions } from './partitions.js';
-import { stockTouch } from './scripts/generated/stock-touch.js';
+import { stockTouch, type StockTouchResult } from './scripts/generated/stock-touch.js';
 import type { Script } from './scripts/script.js';
-import type { Ack, CallOptions } from './types.js';
+import type { Ack, CallOptions, EngineOptions } from './types.js';
 
 export interface Context {
   readonly caller: Caller;
@@ -15,6 +15,8 @@ export interface Context {
   readonly timeoutMs: number;
   /** Resolves when what is due in a partition, as of now, has expired. */
   readonly swept: (partition: number) => Promise<void>;
+  /** Hears of things an operator should know. */
+  readonly notice?: EngineOptions['onNotice'];
 }
 
 export function ackOf(context: Context, options: CallOptions | undefined): Ack {
@@ -44,24 +46,64 @@ export function change<Op, R extends { readonly status: string }>(
       );
 }
 
+/** Under another epoch the partition was opened anew meanwhile, and may be without what was answered: nothing is vouched for then. */
 async function vouched<R>(
   context: Context,
   partition: number,
   options: CallerOptions,
   answer: CallResult<R>,
 ): Promise<CallResult<R>> {
-  return { ...answer, ack: await vouch(context, partition, options) };
+  const touched = await touch(context, partition, options);
+  if (touched?.epoch !== answer.epoch) return { ...answer, ack: 'executed', alone: false };
+  return { ...answer, ack: touched.ack, alone: touched.alone };
 }
 
 /** The ack that everything written in the partition until now has reached; `executed` where it cannot be told. */
 export async function vouch(context: Context, partition: number, options: CallerOptions): Promise<Ack> {
+  return (await touch(context, partition, options))?.ack ?? 'executed';
+}
+
+async function touch(
+  context: Context,
+  partition: number,
+  options: CallerOptions,
+): Promise<CallResult<StockTouchResult> | undefined> {
   try {
     // The id only says for whom; what the call is about need not be one (configure: an item).
     const touched = await context.caller.call(stockTouch, partition, { id: '-' }, options);
-    return touched.result.status === 'ok' ? touched.ack : 'executed';
+    return touched.result.status === 'ok' ? touched : undefined;
   } catch {
-    return 'executed';
+    return undefined;
   }
+}
+
+/** What one partition decides for others is told them only once it is safe: no single loss takes it back. */
+export function atLeastReplicated(ack: Ack): Ack {
+  return ack === 'executed' ? 'replicated' : ack;
+}
+
+/** Whether no loss of a node takes the answer back, of a call that asked for `replicated` at least. */
+export function isSafe({ ack, alone }: Pick<CallResult<unknown>, 'ack' | 'alone'>): boolean {
+  return ack !== 'executed' || alone === true;
+}
+
+/**
+ * Whether what a partition has answered, last under `epoch`, is safe: replicated, or else persisted, or its shard has no replicas.
+ * The touch is a write behind all that the answer rests on. A master that was cut off gets no replica to take it, and one that
+ * took over meanwhile has another epoch: so neither an old answer nor one that may be taken back is ever vouched for.
+ */
+export async function isVouchedFor(
+  context: Context,
+  partition: number,
+  epoch: number,
+  options: CallerOptions,
+): Promise<boolean> {
+  for (const ack of ['replicated', 'durable'] as const) {
+    const touched = await touch(context, partition, { ...options, ack });
+    if (touched?.epoch !== epoch) return false;
+    if (isSafe(touched)) return true;
+  }
+  return false;
 }
 
 /** Part of a caller's time that is spent waiting for a sweep; the rest is for asking again. */

@@ -24,6 +24,7 @@ export interface Core {
   readonly ack: Ack;
   readonly timeoutMs: number;
   readonly reversals: Reversals;
+  readonly notice: NonNullable<EngineOptions['onNotice']>;
   readonly ready: (timeoutMs?: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -88,6 +89,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     ack,
     timeoutMs,
     reversals,
+    notice,
     ready: (ms = READY_TIMEOUT_MS) => recovery.ready(ms),
     close: async () => {
       topology.close();

@@ -30,6 +30,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     ack: core.ack,
     timeoutMs: core.timeoutMs,
     swept: (partition) => sweeps.swept(partition),
+    notice: core.notice,
   };
   const sweeps = new SweepsOnDemand((partition) => sweep(context, partition));
   const facade = core.partitions;

@@ -94,6 +94,7 @@ export class Outcomes {
       seq: cells[2] as number,
       now: cells[3] as number,
       ack: 'executed',
+      alone: pending.ack !== EXECUTED && !flight.withWait,
     };
     if (refused || pending.ack === EXECUTED) batch.resolve(pending, executed);
     else {

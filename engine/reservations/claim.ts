@@ -2,7 +2,7 @@
  * Reservations over several partitions, or under a caller's id whose home is elsewhere (docs/protocol.md): a claim is opened at
  * the home, every part is held under its attempt, the claim is sealed. Whoever dies on the way leaves what the sweep undoes.
  */
-import { change, vouch, type Context } from '../context.js';
+import { atLeastReplicated, change, isSafe, vouch, type Context } from '../context.js';
 import { InvalidArgument, ShardUnavailable } from '../errors.js';
 import { done, isDone, narrowest, refusal, sleep } from '../outcome.js';
 import { claimsAbort } from '../scripts/generated/claims-abort.js';
@@ -12,9 +12,10 @@ import { stockAbort } from '../scripts/generated/stock-abort.js';
 import { statuses } from '../scripts/generated/statuses.js';
 import type { CallResult } from '../caller.js';
 import type { StockReserveResult } from '../scripts/generated/stock-reserve.js';
-import type { Outcome, Refusal, Reservation, ReservationState } from '../types.js';
+import type { Ack, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
 import type { Part, Place, Places } from './place.js';
-import { holdPart, lineRefusal, type Wanted } from './reserve.js';
+import { decideClaim } from './decide.js';
+import { holdPart, lineRefusal, type Wanted } from './hold.js';
 import { stateName } from './record.js';
 import { find, view } from './view.js';
 
@@ -75,13 +76,50 @@ async function existing(
     { id: wanted.id, attempt, deadline: reservation.expiresAt },
     { ack: wanted.ack, timeoutMs: wanted.deadline.left(), id: wanted.id },
   );
-  // What is told is that all lines are held, so every part's partition has to vouch for it as well.
-  const options = { ack: wanted.ack, timeoutMs: wanted.deadline.left(), id: wanted.id };
-  const others = wanted.ack === 'executed' ? [] : wanted.parts.filter(({ partition }) => partition !== home);
-  const acks = await Promise.all(others.map(({ partition }) => vouch(context, partition, options)));
-  return done('exists', reservation, narrowest([seal.ack, ...acks]));
+  const parts = wanted.ack === 'executed' ? [] : await existingParts(context, wanted, attempt, reservation);
+  if ('status' in parts) {
+    const place = placeOfWanted(home, wanted, attempt);
+    const { id, ack, actor, deadline } = wanted;
+    const released = await decideClaim(context, place, { id, ack, actor, deadline, decision: 'release' });
+    return isDone(released.status) ? parts : done('exists', reservation, 'executed');
+  }
+  return done('exists', reservation, narrowest([seal.ack, ...parts]));
 }
 
+/**
+ * What is told is that all lines are held, so every part has to bear it out: it is held again, which changes nothing where it is.
+ * The acks, or the refusal of one that was lost and whose units are gone.
+ */
+async function existingParts(
+  context: Context,
+  wanted: Wanted,
+  attempt: number,
+  { status }: Reservation,
+): Promise<Ack[] | Refusal> {
+  const { ack, id, deadline, parts } = wanted;
+  if (status !== 'held')
+    return Promise.all(
+      parts.map(({ partition }) => vouch(context, partition, { ack, timeoutMs: deadline.left(), id })),
+    );
+  const held = await Promise.allSettled(parts.map((part) => holdPart(context, wanted, part, attempt, ack)));
+  const refused = firstRefusal(held, parts);
+  // It may have ended meanwhile; what its parts say of that is not asked here.
+  if (refused && !(refused instanceof Error) && refused.status !== 'superseded') return refused;
+  return held.map((part) => (part.status === 'fulfilled' && isHeld(part.value.result) ? part.value.ack : 'executed'));
+}
+
+function isHeld(result: StockReserveResult): boolean {
+  return 'state' in result && stateName(result.state) === 'held';
+}
+
+function isSold(result: StockReserveResult): boolean {
+  return 'state' in result && ['confirmed', 'returned'].includes(stateName(result.state));
+}
+
+/**
+ * The parts are held as safely as their shards can make it, whatever the caller asked for: a claim that is sealed is confirmed
+ * as a whole, and must not lose a part to a failover that it outlives itself.
+ */
 async function holdAndSeal(
   context: Context,
   places: Places,
@@ -90,7 +128,7 @@ async function holdAndSeal(
   attempt: number,
 ): Promise<Outcome<Reservation> | 'superseded'> {
   const held = await Promise.allSettled(
-    wanted.parts.map((part) => holdPart(context, wanted, part, attempt, wanted.ack)),
+    wanted.parts.map((part) => holdPart(context, wanted, part, attempt, atLeastReplicated(wanted.ack))),
   );
   const refused = firstRefusal(held, wanted.parts);
   if (refused) {
@@ -109,8 +147,13 @@ async function holdAndSeal(
   );
   if (sealed.result.status === 'superseded') return 'superseded';
   if (!('state' in sealed.result)) return refusal(sealed.result.status);
-  const place = placeOfWanted(home, wanted, attempt);
+  const place = { ...placeOfWanted(home, wanted, attempt), sure: answers.every(isSafe) };
   places.remember(wanted.id, place);
+  if (answers.some((answer) => isSold(answer.result))) {
+    // A part was sold under an earlier attempt, which its home has lost: it was decided, and stays so.
+    const { id, ack, actor, deadline: until } = wanted;
+    return decideClaim(context, place, { id, ack, actor, deadline: until, decision: 'confirm' });
+  }
   const state = stateName(sealed.result.state) as ReservationState;
   const reservation = view(wanted.id, place, state, sealed.result.deadline, sealed.now);
   return done('ok', reservation, narrowest([sealed.ack, ...answers.map(({ ack }) => ack)]));

@@ -1,15 +1,16 @@
 /** Confirm and release: one decision at the home, which the parts of a claim then follow. (S3, S9) */
 import { checkId, checkText } from '../content.js';
-import { ackOf, change, timeoutOf, type Context } from '../context.js';
-import { Deadline, done, narrowest, refusal } from '../outcome.js';
+import { ackOf, atLeastReplicated, change, isSafe, timeoutOf, type Context } from '../context.js';
+import { Deadline, done, isDone, narrowest, refusal } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsRelease } from '../scripts/generated/claims-release.js';
 import type { StatusName } from '../scripts/generated/statuses.js';
 import type { Script } from '../scripts/script.js';
-import type { Ack, CallOptions, Outcome, Reservation, ReservationState } from '../types.js';
-import { tellPart, tellParts } from './follow.js';
+import type { Ack, CallOptions, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
+import { tellPart, tellParts, UNTOLD } from './follow.js';
 import { locate, type Place, type Places } from './place.js';
-import { stateName } from './record.js';
+import { holdAgain, lostParts } from './parts.js';
+import { stateAt, stateName } from './record.js';
 import { find, view } from './view.js';
 
 type DecisionName = 'confirm' | 'release';
@@ -20,12 +21,17 @@ interface Decided {
   readonly deadline?: number;
 }
 
-const CLAIM_SCRIPTS: Readonly<Record<DecisionName, Script<void, { id: string; actor: string }, Decided>>> = {
+type ClaimOp = { readonly id: string; readonly actor: string; readonly sold: number };
+
+const CLAIM_SCRIPTS: Readonly<Record<DecisionName, Script<void, ClaimOp, Decided>>> = {
   confirm: claimsConfirm,
   release: claimsRelease,
 };
 
-interface Request {
+/** At most so long the parts are looked at before a claim is confirmed, ms: one that is away must not cost the whole deadline. */
+const LOOK_MS = 500;
+
+export interface Request {
   readonly id: string;
   readonly decision: DecisionName;
   readonly ack: Ack;
@@ -76,35 +82,49 @@ async function decideAlone(context: Context, place: Place, request: Request): Pr
   return outcomeOf(context, place, request, answer.result, answer.now, answer.ack);
 }
 
-async function decideClaim(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
+/**
+ * The home decides, the parts follow. They are told only what no loss of the home takes back: else they would be sold while it
+ * forgets, and let its other parts expire. Where that cannot be had now, the sweep tells them as soon as it can.
+ */
+export async function decideClaim(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
   const { id, ack, decision, deadline } = request;
   const actor = request.actor || place.buyerId;
+  if (decision === 'confirm' && !place.sure) {
+    const refused = await keepWhole(context, place, request);
+    if (refused) return refused;
+  }
   const answer = await change(
     context,
     CLAIM_SCRIPTS[decision],
     place.home,
-    { id, actor },
-    {
-      ack,
-      timeoutMs: deadline.left(),
-      id,
-    },
+    { id, actor, sold: 0 },
+    { ack: atLeastReplicated(ack), timeoutMs: deadline.left(), id },
   );
   const { result } = answer;
   if (result.state === undefined) return refusal(result.status);
-  // The claim is decided; parts that cannot be told now are told by the sweep.
-  const told = await tellParts(
-    context,
-    id,
-    place,
-    result.state === 2 ? 'confirm' : result.state === 3 ? 'release' : 'expire',
-    {
-      ack,
-      timeoutMs: deadline.left(),
-      actor,
-    },
-  );
+  const decided = result.state === 2 ? 'confirm' : result.state === 3 ? 'release' : 'expire';
+  const told = isSafe(answer)
+    ? await tellParts(context, id, place, decided, { ack, timeoutMs: deadline.left(), actor })
+    : UNTOLD;
   return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told.ack]));
+}
+
+/**
+ * Before a claim is sold: a part may have been lost that was held when its replicas were away. It is held again; where there are
+ * no units left, the whole reservation is given back. @returns the refusal then.
+ */
+async function keepWhole(context: Context, place: Place, request: Request): Promise<Refusal | undefined> {
+  const { id, deadline } = request;
+  const lost = await lostParts(context, id, place, Math.min(LOOK_MS, deadline.left()));
+  if (lost.length === 0) return undefined;
+  const found = await locate(context, id, deadline.left());
+  // A claim that is not held says by itself what became of it.
+  if (found?.place.attempt !== place.attempt || stateAt(found.record, found.now) !== 'held') return undefined;
+  const actor = request.actor || place.buyerId;
+  const refused = await holdAgain(context, found, lost, { actor, deadline });
+  if (!refused) return undefined;
+  const released = await decideClaim(context, place, { ...request, decision: 'release' });
+  return isDone(released.status) ? refused : undefined;
 }
 
 async function outcomeOf(

@@ -30,11 +30,11 @@ export async function extend(
       ? await change(context, stockExtend, place.home, { id, attempt: 0, hold: holdSeconds, untilMs: 0, actor }, call)
       : await change(context, claimsExtend, place.home, { id, hold: holdSeconds, actor }, call);
   const { result } = answer;
-  if (result.status !== 'ok') {
+  if (result.status !== 'ok' && result.status !== 'exists') {
     places.forget(id);
     return refusal(result.status);
   }
   places.remember(id, place);
   const state = stateName(result.state) as ReservationState;
-  return done('ok', view(id, place, state, result.deadline, answer.now), answer.ack);
+  return done(result.status, view(id, place, state, result.deadline, answer.now), answer.ack);
 }

@@ -1,5 +1,5 @@
 /** Telling the parts of a claim what its home has decided. Every step may be repeated. */
-import { change, type Context } from '../context.js';
+import { change, isSafe, type Context } from '../context.js';
 import { isDone, narrowest } from '../outcome.js';
 import { stockAbort } from '../scripts/generated/stock-abort.js';
 import { stockConfirm } from '../scripts/generated/stock-confirm.js';
@@ -51,11 +51,16 @@ export function tellPart(
 }
 
 export interface Told {
-  /** Every part has answered; one that does not have the decision now will not have it later. */
+  /** Every part has answered, and no loss takes back what it did (where `replicated` at least was asked for). */
   readonly all: boolean;
   /** What all parts together have reached: `executed` where one could not be told, or was lost or decided otherwise before. */
   readonly ack: Ack;
+  /** Parts that have answered and are not as was decided: not there, though sold; or sold, though given back. */
+  readonly astray: readonly Part[];
 }
+
+/** Nothing was told. */
+export const UNTOLD: Told = { all: false, ack: 'executed', astray: [] };
 
 const CONFIRMED = 2;
 const RETURNED = 5;
@@ -65,6 +70,11 @@ function follows(decision: Decision, { status, state }: PartResult): boolean {
   const sold = state === CONFIRMED || state === RETURNED;
   if (decision === 'confirm' && status === 'reservation_returned') return true;
   return isDone(status) && (decision === 'confirm' || !sold);
+}
+
+/** A part that is not there has nothing to give back. */
+function isAstray(decision: Decision, result: PartResult): boolean {
+  return !follows(decision, result) && (decision === 'confirm' || result.status !== 'reservation_not_found');
 }
 
 export async function tellParts(
@@ -80,7 +90,14 @@ export async function tellParts(
   const acks = told.map((part) =>
     part.status === 'fulfilled' && follows(decision, part.value.result) ? part.value.ack : 'executed',
   );
-  return { all: told.every(({ status }) => status === 'fulfilled'), ack: narrowest(acks) };
+  return {
+    all: told.every((part) => part.status === 'fulfilled' && (isSafe(part.value) || !isDone(part.value.result.status))),
+    ack: narrowest(acks),
+    astray: place.parts.filter((_, n) => {
+      const part = told[n]!;
+      return part.status === 'fulfilled' && isAstray(decision, part.value.result);
+    }),
+  };
 }
 
 /** A part of a claim that lives is due again when the claim is. */

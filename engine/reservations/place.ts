@@ -18,6 +18,8 @@ export interface Place {
   readonly attempt: number;
   readonly buyerId: string;
   readonly parts: readonly Part[];
+  /** This process has seen that no loss of a node takes the holds of the parts back. */
+  readonly sure?: boolean;
 }
 
 export interface Found {
@@ -25,6 +27,8 @@ export interface Found {
   readonly place: Place;
   /** The home node's clock when it answered. */
   readonly now: number;
+  /** The home's epoch then. */
+  readonly epoch: number;
 }
 
 /** Places of the reservations this process made or asked for: most are confirmed where they were held. At least so many. */
@@ -77,19 +81,15 @@ export function toRefLine(line: Line): RefLine {
 /** The reservation as its home has it; undefined when there is none (or it was never complete). */
 export async function locate(context: Context, id: string, timeoutMs: number): Promise<Found | undefined> {
   const home = context.partitions.home(id);
-  const { result, now } = await context.caller.call(stockFind, home, { id }, { ack: 'executed', timeoutMs, id });
+  const { result, now, epoch } = await context.caller.call(stockFind, home, { id }, { ack: 'executed', timeoutMs, id });
   if (result.status !== 'ok') return undefined;
   const claim = parseClaim(id, result.claim);
-  if (claim) return claim.state === 'pending' ? undefined : found(context, home, claim, now);
-  const hold = parseHold(id, result.hold);
-  return hold && hold.attempt === 0 ? found(context, home, hold, now) : undefined;
+  const record = claim ?? parseHold(id, result.hold);
+  if (!record || record.state === 'pending' || (!claim && record.attempt > 0)) return undefined;
+  return { record, place: placeOf(context, home, record), now, epoch };
 }
 
 export function placeOf(context: Context, home: number, record: HoldRecord): Place {
   const lines = record.lines.map(toRefLine);
   return { home, attempt: record.attempt, buyerId: record.buyerId, parts: partsOf(context, lines) };
-}
-
-function found(context: Context, home: number, record: HoldRecord, now: number): Found {
-  return { record, place: placeOf(context, home, record), now };
 }

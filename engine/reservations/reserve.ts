@@ -1,28 +1,15 @@
 /** Holding units for a reservation. (S3, S5) */
-import { checkId, checkText, checkWhole, fingerprint, itemOf, refLines, type RefLine } from '../content.js';
-import { ackOf, afterSweep, change, timeoutOf, type Context } from '../context.js';
+import { checkId, checkText, checkWhole, fingerprint, refLines, type RefLine } from '../content.js';
+import { ackOf, afterSweep, timeoutOf, type Context } from '../context.js';
 import { idAtHome } from '../ids.js';
-import { Deadline, done, refusal } from '../outcome.js';
+import { Deadline, done } from '../outcome.js';
 import { limits } from '../scripts/generated/limits.js';
-import { stockReserve, type StockReserveOp, type StockReserveResult } from '../scripts/generated/stock-reserve.js';
-import type { Ack, CallOptions, Outcome, Refusal, Reservation, ReservationState, ReserveRequest } from '../types.js';
+import type { CallOptions, Outcome, Reservation, ReservationState, ReserveRequest } from '../types.js';
 import { reserveClaim } from './claim.js';
-import { partsOf, type Part, type Places } from './place.js';
+import { holding, lacksOverdue, lineRefusal, type Wanted } from './hold.js';
+import { partsOf, type Places } from './place.js';
 import { stateName } from './record.js';
 import { find, view } from './view.js';
-
-/** A request that has been checked and brought into canonical form. */
-export interface Wanted {
-  readonly id: string;
-  readonly buyer: string;
-  readonly hold: number;
-  readonly room: string;
-  readonly actor: string;
-  readonly fingerprint: number;
-  readonly parts: readonly Part[];
-  readonly ack: Ack;
-  readonly deadline: Deadline;
-}
 
 export async function reserve(
   context: Context,
@@ -46,40 +33,6 @@ export async function reserve(
   // Units may have come back after a sale: only the record knows.
   const current = state === 'confirmed' ? await find(context, wanted.id, wanted.deadline.left()) : undefined;
   return done(result.status, current ?? view(wanted.id, place, state, result.deadline, now), answer.ack);
-}
-
-/** Holds the lines of one partition; when units only wait for the sweep, sweeps and asks once more. (S9) */
-export async function holdPart(context: Context, wanted: Wanted, part: Part, attempt: number, ack: Ack) {
-  const call = holding(context, wanted, part, attempt, ack);
-  const answer = await call();
-  return lacksOverdue(answer.result) ? afterSweep(context, part.partition, wanted.deadline, call) : answer;
-}
-
-function holding(context: Context, wanted: Wanted, part: Part, attempt: number, ack: Ack) {
-  const op: StockReserveOp = {
-    id: wanted.id,
-    fingerprint: wanted.fingerprint,
-    attempt,
-    buyer: wanted.buyer,
-    hold: wanted.hold,
-    room: wanted.room,
-    actor: wanted.actor,
-    lines: part.lines,
-  };
-  return () =>
-    change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
-}
-
-/** Units are missing that may only wait for the sweep. */
-function lacksOverdue(result: StockReserveResult): boolean {
-  return result.status === 'insufficient_stock' && result.overdue > 0;
-}
-
-/** A refusal by the item of the line that was refused. */
-export function lineRefusal(result: StockReserveResult, part: Part): Refusal {
-  const line = 'line' in result ? part.lines[result.line - 1] : undefined;
-  const available = 'available' in result ? result.available : undefined;
-  return refusal(result.status, line && itemOf(line.item), available);
 }
 
 function readRequest(context: Context, request: ReserveRequest, options: CallOptions | undefined): Wanted {

@@ -1,7 +1,7 @@
 /** Bringing sold units back on sale. (S3, T5) */
 import { checkId, checkText, checkWhole, refOf } from '../content.js';
-import { ackOf, change, timeoutOf, type Context } from '../context.js';
-import { InvalidArgument, OutcomeUnknown } from '../errors.js';
+import { ackOf, change, isVouchedFor, timeoutOf, type Context } from '../context.js';
+import { InvalidArgument, OutcomeUnknown, ShardUnavailable } from '../errors.js';
 import { Deadline, done, narrowest, refusal } from '../outcome.js';
 import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
@@ -9,7 +9,7 @@ import { stockReturn, type StockReturnResult } from '../scripts/generated/stock-
 import type { CallResult } from '../caller.js';
 import type { Ack, CallOptions, ItemRef, Outcome, Refusal, Reservation, ReturnLine } from '../types.js';
 import { tellPart } from './follow.js';
-import { locate, type Found, type Part, type Place } from './place.js';
+import { locate, type Found, type Part } from './place.js';
 import { stateAt } from './record.js';
 import { viewFound } from './view.js';
 
@@ -36,7 +36,7 @@ export async function returnUnits(
   if (place.attempt > 0 && state !== 'confirmed' && state !== 'returned') return unsold(state);
   const answers = await allOrUnknown(
     id,
-    place.parts.map((part) => returnPart(context, id, place, part, totals, { ack, actor, deadline })),
+    place.parts.map((part) => returnPart(context, id, found, part, totals, { ack, actor, deadline })),
   );
   const refused = answers.find(({ result }) => result.status !== 'ok' && result.status !== 'exists');
   if (refused) return refusal(refused.result.status);
@@ -114,7 +114,7 @@ interface Asked {
 async function returnPart(
   context: Context,
   id: string,
-  { attempt }: Place,
+  { place: { attempt, home }, epoch }: Found,
   part: Part,
   totals: Totals,
   { ack, actor, deadline }: Asked,
@@ -123,7 +123,10 @@ async function returnPart(
   const call = () => change(context, stockReturn, part.partition, op, { ack, timeoutMs: deadline.left(), id });
   const answer = await call();
   if (attempt === 0 || answer.result.status !== 'reservation_held') return answer;
-  // The claim is sold and whoever decided so died before this part was told.
+  // The claim is sold and whoever decided so died before this part was told, or did not tell it while it could be taken back.
+  const options = { ack, timeoutMs: deadline.left(), id };
+  if (!(await isVouchedFor(context, home, epoch, options)))
+    throw new ShardUnavailable('That it is sold is not safe yet; nothing was returned here.', { id, partition: home });
   await tellPart(context, id, attempt, part, 'confirm', { ack: 'executed', timeoutMs: deadline.left(), actor });
   return call();
 }

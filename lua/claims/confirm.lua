@@ -1,6 +1,7 @@
 --- Decide that a reservation over several partitions is sold; its holds follow. (S3, S9)
 ---
---- This is the commit point: before it nothing is sold, after it everything will be.
+--- This is the commit point: before it nothing is sold, after it everything will be. A part that is sold proves that
+--- it was decided before and lost since: then the deadline does not count.
 --- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
@@ -9,6 +10,7 @@
 --- @key claims claim records
 --- @each id id reservation id
 --- @each actor text who causes it
+--- @each sold int 1 when a part is sold already, else 0
 --- @status ok deadline:ms state:int
 --- @status exists deadline:ms state:int
 --- @status fenced
@@ -36,7 +38,7 @@ local now = now_ms()
 
 local REFUSALS = { [RELEASED] = STATUS.reservation_released, [RETURNED] = STATUS.reservation_returned }
 
-local function decide(n, id, actor)
+local function decide(n, id, actor, sold)
   local record = load_claim(claims_key, id)
   if not record or record[C_STATE] == PENDING then
     add_row(n, STATUS.reservation_not_found)
@@ -47,7 +49,7 @@ local function decide(n, id, actor)
     add_row(n, STATUS.exists, deadline, CONFIRMED)
   elseif REFUSALS[state] then
     add_row(n, REFUSALS[state])
-  elseif state == EXPIRED then
+  elseif state == EXPIRED and not (sold == 1 and record[C_STATE] == HELD) then
     add_row(n, STATUS.hold_expired, deadline)
   else
     resolve_claim(id, record, CONFIRMED, now)
@@ -61,8 +63,8 @@ end
 
 for n = 1, OPS do
   -- @bind each
-  if id and actor then
-    decide(n, id, actor)
+  if id and actor and sold and sold <= 1 then
+    decide(n, id, actor, sold)
   else
     add_row(n, STATUS.invalid_argument)
   end

@@ -1,6 +1,6 @@
 --- Move the deadline of a reservation over several partitions; its holds follow. (S3, T3)
 ---
---- It gets `hold` seconds from now, and never fewer than it has.
+--- It gets `hold` seconds from now, and never fewer than it has: where nothing moves, `exists` says so.
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change
@@ -10,6 +10,7 @@
 --- @each hold int seconds from now
 --- @each actor text who causes it
 --- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
 --- @status fenced
 --- @status invalid_argument
 --- @status reservation_not_found
@@ -51,17 +52,15 @@ local function decide(n, id, hold, actor)
     add_row(n, REFUSALS[state])
   elseif state == EXPIRED then
     add_row(n, STATUS.hold_expired, deadline)
-  else
-    if now + hold * 1000 > deadline then
-      deadline = now + hold * 1000
-      record[C_DEADLINE] = deadline
-      set_claim(id, record)
-      due_claim(record, id)
-      add_event(
-        EVENT.claim_extended, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
-      )
-    end
+  elseif now + hold * 1000 > deadline then
+    deadline = now + hold * 1000
+    record[C_DEADLINE] = deadline
+    set_claim(id, record)
+    due_claim(record, id)
+    add_event(EVENT.claim_extended, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT])
     add_row(n, STATUS.ok, deadline, HELD)
+  else
+    add_row(n, STATUS.exists, deadline, HELD)
   end
 end
 

@@ -1,7 +1,7 @@
 --- Move the deadline of holds. (S3, T3)
 ---
 --- A reservation of its own gets `hold` seconds from now, and never fewer than it has. A part of a claim is due again
---- at `deadline`, which its claim has set. A hold past its deadline is lost.
+--- at `until_ms`, which its claim has set. A hold past its deadline is lost. Where nothing moves, `exists` says so.
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change
@@ -13,6 +13,7 @@
 --- @each until_ms int new deadline in ms, for a part of a claim
 --- @each actor text who causes it
 --- @status ok deadline:ms state:int
+--- @status exists deadline:ms state:int
 --- @status fenced
 --- @status invalid_argument
 --- @status reservation_not_found
@@ -78,8 +79,10 @@ local function decide(n, op)
       set_hold(op.id, record)
       add_due(deadline, op.id)
       add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, deadline, record[R_FINGERPRINT], op.attempt)
+      add_row(n, STATUS.ok, deadline, HELD)
+    else
+      add_row(n, STATUS.exists, deadline, HELD)
     end
-    add_row(n, STATUS.ok, deadline, HELD)
   end
 end
 

@@ -81,6 +81,7 @@ function turning(script: ScriptName, id: string, s: number): object {
     case 'claims/expire':
       return { id };
     case 'claims/confirm':
+      return { id, actor: 'desk', sold: 0 };
     case 'claims/release':
       return { id, actor: 'desk' };
     default:

@@ -123,10 +123,11 @@ function decided(
 }
 
 export const confirm: Rule<ClaimsConfirmOp> = (state, op, now) => {
-  if (!isId(op.id) || !isText(op.actor)) return INVALID;
+  if (!isId(op.id) || !isText(op.actor) || !isCount(op.sold, 0, 1)) return INVALID;
   const claim = complete(state, op.id);
   if (!claim) return answer('reservation_not_found');
-  switch (phaseNow(claim, now)) {
+  // A part that is sold proves that this was decided in time.
+  switch (op.sold === 1 ? claim.phase : phaseNow(claim, now)) {
     case 'confirmed':
       return standing('exists', claim, 'confirmed');
     case 'released':
@@ -172,7 +173,7 @@ export const extend: Rule<ClaimsExtendOp> = (state, op, now) => {
     default:
   }
   const longer = { ...claim, deadline: Math.max(claim.deadline, now + hold * 1_000) };
-  if (longer.deadline === claim.deadline) return standing('ok', claim, 'held');
+  if (longer.deadline === claim.deadline) return standing('exists', claim, 'held');
   return {
     ...standing('ok', longer, 'held'),
     facts: [

@@ -140,7 +140,7 @@ export const extend: Rule<StockExtendOp> = (state, op, now) => {
   if (phase === 'expired') return answer('hold_expired', { deadline: hold.deadline });
   const deadline = Math.max(hold.deadline, part ? op.untilMs : now + op.hold * 1_000);
   const longer = { ...hold, deadline };
-  if (deadline === hold.deadline) return standing('ok', longer, 'held');
+  if (deadline === hold.deadline) return standing('exists', longer, 'held');
   const { id, actor, attempt } = op;
   const { fingerprint } = hold;
   return {

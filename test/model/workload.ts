@@ -344,6 +344,8 @@ class Wording {
         return { id };
       case 'claims/extend':
         return { id, hold: draft.hold, actor: 'desk' };
+      case 'claims/confirm':
+        return { id, actor: 'desk', sold: draft.choice % 4 === 0 ? 1 : 0 };
       default:
         return { id, actor: 'desk' };
     }

@@ -5,7 +5,7 @@ import { type World } from '../support/scripts.js';
 import { claimed, claimEvent, quietClaim } from './claim-rows.js';
 import { CONFIRMED, EXPIRED, FAR, PENDING, RELEASED, RETURNED } from './fixtures.js';
 
-const op = (over: Partial<ClaimsConfirmOp> = {}): ClaimsConfirmOp => ({ id: 'h', actor: 'who', ...over });
+const op = (over: Partial<ClaimsConfirmOp> = {}): ClaimsConfirmOp => ({ id: 'h', actor: 'who', sold: 0, ...over });
 const held = claimed({ deadline: FAR });
 /** Decided, and looked at soon, should whoever decided die before the parts are told. */
 const sold = (world: World, now: number) => {
@@ -28,13 +28,29 @@ table({
       after: sold,
       events: [event],
     },
+    {
+      status: 'ok',
+      name: 'past its deadline, but a part is sold: it was decided before',
+      given: claimed({ deadline: 9 }),
+      ops: [op({ sold: 1 })],
+      answers: [{ status: 'ok', deadline: 9, state: CONFIRMED }],
+      after: sold,
+      events: [claimEvent('claim_confirmed', 9)],
+    },
     quietClaim({ status: 'exists', deadline: 9, state: CONFIRMED }, 'again', { state: CONFIRMED, deadline: 9 }, op()),
     quietClaim({ status: 'invalid_argument' }, 'no id', { deadline: FAR }, op({ id: '' })),
     quietClaim({ status: 'invalid_argument' }, 'an actor with NUL', { deadline: FAR }, op({ actor: '\0' })),
+    quietClaim({ status: 'invalid_argument' }, 'sold twice', { deadline: FAR }, op({ sold: 2 })),
     quietClaim({ status: 'reservation_not_found' }, 'no such claim', { deadline: FAR }, op({ id: 'i' })),
     quietClaim({ status: 'reservation_not_found' }, 'not complete', { state: PENDING, deadline: FAR }, op()),
     quietClaim({ status: 'reservation_released' }, 'released', { state: RELEASED, deadline: FAR }, op()),
     quietClaim({ status: 'hold_expired', deadline: 9 }, 'swept', { state: EXPIRED, deadline: 9 }, op()),
+    quietClaim(
+      { status: 'hold_expired', deadline: 9 },
+      'swept, whatever a part says',
+      { state: EXPIRED, deadline: 9 },
+      op({ sold: 1 }),
+    ),
     quietClaim({ status: 'hold_expired', deadline: 9 }, 'past its deadline, not swept', { deadline: 9 }, op()),
     quietClaim({ status: 'reservation_returned' }, 'returned', { state: RETURNED, deadline: 9 }, op()),
   ],

@@ -25,7 +25,7 @@ table({
       after: until(600_000),
       events: (now) => [claimEvent('claim_extended', now + 600_000)],
     },
-    quietClaim({ status: 'ok', deadline: FAR, state: HELD }, 'never fewer than it has', { deadline: FAR }, op()),
+    quietClaim({ status: 'exists', deadline: FAR, state: HELD }, 'never fewer than it has', { deadline: FAR }, op()),
     ...(
       [
         ['no id', { id: '' }],
@@ -52,7 +52,7 @@ table({
         { status: 'reservation_not_found' },
         { status: 'ok', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
         { status: 'invalid_argument' },
-        { status: 'ok', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
+        { status: 'exists', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
       ],
       after: until(limits.max_hold_seconds * 1_000),
       events: (now) => [claimEvent('claim_extended', now + limits.max_hold_seconds * 1_000)],

@@ -134,7 +134,7 @@ function placesOf(script: ScriptInfo, argv: readonly Wire[]): Place[] {
 const lines = [{ item: A }, { item: B }];
 const CALLS: Readonly<Record<string, { args?: object; op?: object }>> = {
   'claims/abort': { op: { id: 'p', attempt: 5 } },
-  'claims/confirm': { op: { id: 'c', actor: 'who' } },
+  'claims/confirm': { op: { id: 'c', actor: 'who', sold: 0 } },
   'claims/expire': { op: { id: 'e' } },
   'claims/extend': { op: { id: 'c', hold: 86_400, actor: 'who' } },
   'claims/open': {

@@ -44,7 +44,7 @@ table({
       },
       events: (now) => [event(now + 600_000)],
     },
-    refused({ status: 'ok', deadline: FAR, state: HELD }, 'never fewer than it has', { deadline: FAR }),
+    refused({ status: 'exists', deadline: FAR, state: HELD }, 'never fewer than it has', { deadline: FAR }),
     {
       status: 'ok',
       name: 'a part of a claim is due when its claim says, overdue or not',
@@ -58,7 +58,7 @@ table({
       events: [event(FAR, 5)],
     },
     refused(
-      { status: 'ok', deadline: FAR, state: HELD },
+      { status: 'exists', deadline: FAR, state: HELD },
       'nor a part brought nearer',
       { deadline: FAR, attempt: 5 },
       { attempt: 5, untilMs: FAR - 1 },
@@ -95,7 +95,7 @@ table({
         { status: 'reservation_not_found' },
         { status: 'ok', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
         { status: 'invalid_argument' },
-        { status: 'ok', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
+        { status: 'exists', deadline: now + limits.max_hold_seconds * 1_000, state: HELD },
       ],
       after: (world, now) => {
         world.holds.h![1] = now + limits.max_hold_seconds * 1_000;

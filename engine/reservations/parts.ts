@@ -1,0 +1,91 @@
+/** The parts of a claim: looked at before anything is built on them, and held again where they were lost. */
+import type { Context } from '../context.js';
+import { isDone, refusal, type Deadline } from '../outcome.js';
+import { limits } from '../scripts/generated/limits.js';
+import { stockCheck } from '../scripts/generated/stock-check.js';
+import { stockFind } from '../scripts/generated/stock-find.js';
+import type { HoldRecord, Refusal } from '../types.js';
+import { holding, lineRefusal, type Wanted } from './hold.js';
+import type { Found, Part, Place } from './place.js';
+import { parseHold, stateName } from './record.js';
+
+type Seen = HoldRecord | 'none' | 'away';
+
+/** Each part's hold of this attempt, in the order of the parts; `away` where it could not be asked. */
+function partsSeen(context: Context, id: string, place: Place, timeoutMs: number): Promise<Seen[]> {
+  return Promise.all(
+    place.parts.map(async ({ partition }): Promise<Seen> => {
+      try {
+        const { result } = await context.caller.call(stockFind, partition, { id }, { ack: 'executed', timeoutMs, id });
+        const hold = result.status === 'ok' ? parseHold(id, result.hold) : undefined;
+        return hold?.attempt === place.attempt ? hold : 'none';
+      } catch {
+        return 'away';
+      }
+    }),
+  );
+}
+
+function isSold(state: string): boolean {
+  return state === 'confirmed' || state === 'returned';
+}
+
+/** Parts that are known not to be there (any more). One that cannot be asked is taken to be: a shard that is away ends no sale. */
+export async function lostParts(context: Context, id: string, place: Place, timeoutMs: number): Promise<Part[]> {
+  const seen = await partsSeen(context, id, place, timeoutMs);
+  return place.parts.filter((_, n) => {
+    const hold = seen[n]!;
+    return hold === 'none' || (hold !== 'away' && hold.state !== 'held' && !isSold(hold.state));
+  });
+}
+
+/** Whether a part is known to be sold. */
+export async function isPartSold(context: Context, id: string, place: Place, timeoutMs: number): Promise<boolean> {
+  const seen = await partsSeen(context, id, place, timeoutMs);
+  return seen.some((hold) => typeof hold !== 'string' && isSold(hold.state));
+}
+
+/**
+ * Holds parts of a claim once more under its attempt: those that are there answer so, those that were lost are held anew while
+ * there are units. @returns the first refusal.
+ */
+export async function holdAgain(
+  context: Context,
+  { record, place, now }: Pick<Found, 'record' | 'place' | 'now'>,
+  parts: readonly Part[],
+  { actor, deadline }: { readonly actor: string; readonly deadline: Deadline },
+): Promise<Refusal | undefined> {
+  const wanted: Wanted = {
+    id: record.id,
+    buyer: record.buyerId,
+    hold: Math.min(Math.max(1, Math.ceil((record.deadline - now) / 1_000)), limits.max_hold_seconds),
+    room: await roomOf(context, parts, deadline),
+    actor,
+    fingerprint: record.fingerprint,
+    parts,
+    ack: 'replicated',
+    deadline,
+  };
+  const answers = await Promise.all(parts.map((part) => holding(context, wanted, part, place.attempt, 'replicated')()));
+  for (const [n, { result }] of answers.entries()) {
+    if (!isDone(result.status)) return lineRefusal(result, parts[n]!);
+    const state = 'state' in result ? stateName(result.state) : 'held';
+    if (state !== 'held' && !isSold(state))
+      return refusal(state === 'released' ? 'reservation_released' : 'hold_expired');
+  }
+  return undefined;
+}
+
+/** The room that items of these parts ask for: the buyer was admitted by it when they were held first. */
+async function roomOf(context: Context, parts: readonly Part[], deadline: Deadline): Promise<string> {
+  const rooms = await Promise.all(
+    parts.flatMap(({ partition, lines }) =>
+      lines.map(async ({ item }) => {
+        const options = { ack: 'executed', timeoutMs: deadline.left() } as const;
+        const { result } = await context.caller.call(stockCheck, partition, { item }, options);
+        return result.status === 'ok' ? result.room : '';
+      }),
+    ),
+  );
+  return rooms.find((room) => room !== '') ?? '';
+}
