@@ -1,4 +1,5 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -22,9 +23,19 @@ t.setTimeout(0);
 t.teardown(() => {
   const LINGER_MS = 5_000;
   setTimeout(() => {
-    console.error(`# This file is done but does not end. Still open: ${process.getActiveResourcesInfo().join(', ')}`);
+    const open = [...process.getActiveResourcesInfo(), ...openSockets()].join(', ');
+    console.error(`# This file is done but does not end. Still open: ${open}`);
   }, LINGER_MS).unref();
 });
+
+/** Both ends of every connection: what is left open tells by its port whose it is. */
+export function openSockets(): string[] {
+  // Nothing public lists sockets.
+  const handles = (process as unknown as { _getActiveHandles(): object[] })._getActiveHandles();
+  return handles
+    .filter((handle): handle is Socket => handle instanceof Socket && handle.remotePort !== undefined)
+    .map((socket) => `:${socket.localPort} → ${socket.remoteAddress}:${socket.remotePort}`);
+}
 
 /** Registers work for the end of the test file: after all tests, before the file is judged. Last in, first out. */
 export function atEnd(work: () => Promise<void>): void {

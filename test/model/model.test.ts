@@ -5,6 +5,7 @@ import { ScriptCluster } from '../support/scripts.js';
 import { SCRIPT_NAMES, type ScriptName } from './oracle.js';
 import { atDeadline } from './deadline.js';
 import { run } from './runner.js';
+import { tour } from './tour.js';
 
 /** The binding numbers the items itself: no call of it can name one that is not declared. */
 const IMPOSSIBLE = new Set(['stock/check invalid_argument']);
@@ -28,6 +29,17 @@ void t.test('every reply, the final state and the whole log agree with the oracl
     .filter((what) => !result.seen.has(what) && !what.endsWith(` ${statuses.fenced.name}`));
   t.strictSame(missed, [], 'every status of every script was met');
   for (const [what, count] of [...result.seen].sort()) t.comment(`${what}: ${count}`);
+});
+
+void t.test('a tour of every script', async (t) => {
+  const seen = await tour(cluster);
+  const visited = new Set([...seen].map((what) => what.split(' ')[0]));
+  t.strictSame([...visited].sort(), [...SCRIPT_NAMES].sort());
+  t.strictSame(
+    SCRIPT_NAMES.filter((name) => !seen.has(`${name} ok`)),
+    [],
+    'each succeeds somewhere on it',
+  );
 });
 
 void t.test('at a deadline, to the millisecond', { timeout: 180_000 }, async (t) => {
