@@ -7,6 +7,7 @@ import { memory } from './drivers/memory.js';
 import { overload } from './drivers/overload.js';
 import { reserveEngine } from './drivers/reserve-engine.js';
 import { reserveHttp } from './drivers/reserve-http.js';
+import { rebuildCluster } from './drivers/rebuild.js';
 import { replica } from './drivers/replica.js';
 import { stream } from './drivers/stream.js';
 import type { Benchmark } from './lib/types.js';
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   memory,
   growth,
   overload,
+  rebuildCluster,
 ];

@@ -9,6 +9,8 @@ import { COMMAND_TIMEOUT_MS } from './inspect.js';
 
 /** Keys removed by one command. */
 const KEYS_AT_ONCE = 500;
+/** Several calls of several partitions wait behind each other on the one connection. */
+const PAGES_TIMEOUT_MS = 10_000;
 
 type Command = (string | number)[];
 
@@ -76,6 +78,21 @@ export class DirectCalls {
   ): Promise<DecodedReply<R>> {
     const reply = await this.connection.run(this.command(script, partition, args, ops), COMMAND_TIMEOUT_MS);
     return read(script, reply, ops.length);
+  }
+
+  /** Calls of a partition in one write; they run in order. @throws the first error of Redis. */
+  async runAll<Args, Op, R>(
+    script: Script<Args, Op, R>,
+    partition: number,
+    args: Args,
+    pages: readonly (readonly Op[])[],
+  ): Promise<DecodedReply<R>[]> {
+    const commands = pages.map((ops) => this.command(script, partition, args, ops));
+    const replies = await this.connection.all(commands, PAGES_TIMEOUT_MS);
+    return replies.map((reply, index) => {
+      if (reply instanceof Error) throw reply;
+      return read(script, reply, pages[index]!.length);
+    });
   }
 
   /** The same call on many partitions at once; an error stands in its place. */

@@ -67,7 +67,7 @@ async function openWith(
       await calls.remove(calls.recordKeys(partition));
       await calls.removeItems(partition);
     }
-    for await (const page of source.changedSince(partition, from)) await writeBack(calls, partition, page);
+    await writeBack(calls, partition, source.changedSince(partition, from));
   }
   const seq = sourceIsAhead ? persisted.seq : found.seq;
   const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;

@@ -4,31 +4,62 @@ import { partitionRestore, type PartitionRestoreOp } from '../scripts/generated/
 import { limits } from '../scripts/generated/limits.js';
 import type { HoldRecord, PersistedState } from '../types.js';
 import type { DirectCalls } from './direct.js';
+import { Dues } from './dues.js';
 
 const ITEM = 1;
 const HOLD = 2;
 const CLAIM = 3;
 const ID_RECORD = 4;
 const BUYER = 5;
+const DUE = 6;
 
 /** Bytes of a record's first piece; a longer one goes on in the second. Records are ASCII: ids, refs and numbers. */
 const PIECE = limits.detail_bytes;
 
-/** Writes one page back. @throws Error when the partition is open or a record is refused. */
-export async function writeBack(calls: DirectCalls, partition: number, state: PersistedState): Promise<void> {
-  const ops = [...restoreOps(state)];
-  for (let from = 0; from < ops.length; from += limits.max_ops) {
-    const page = ops.slice(from, from + limits.max_ops);
-    const reply = await calls.run(partitionRestore, partition, undefined, page);
-    if (reply.callStatus !== 0)
-      throw new Error(`partition ${partition}: restoring was refused with status ${reply.callStatus}`);
+/** Script calls of one partition under way at once. */
+const CALLS_AT_ONCE = 8;
+
+/** Writes everything back, while the next page is on its way. @throws Error when the partition is open or a record is refused. */
+export async function writeBack(
+  calls: DirectCalls,
+  partition: number,
+  pages: AsyncIterable<PersistedState>,
+): Promise<void> {
+  const dues = new Dues();
+  let written = Promise.resolve();
+  for await (const page of pages) {
+    await written;
+    const ops = [...restoreOps(page, dues)];
+    if (dues.isFull) ops.push(...dueOps(dues));
+    written = restore(calls, partition, ops);
+    // Told by the await above; meanwhile it must not count as unhandled.
+    written.catch(() => undefined);
+  }
+  await written;
+  await restore(calls, partition, dueOps(dues));
+}
+
+async function restore(calls: DirectCalls, partition: number, ops: readonly PartitionRestoreOp[]): Promise<void> {
+  for (let from = 0; from < ops.length; from += limits.max_ops * CALLS_AT_ONCE) {
+    const pages: PartitionRestoreOp[][] = [];
+    for (let n = 0, at = from; n < CALLS_AT_ONCE && at < ops.length; n++, at += limits.max_ops)
+      pages.push(ops.slice(at, at + limits.max_ops));
+    for (const reply of await calls.runAll(partitionRestore, partition, undefined, pages))
+      if (reply.callStatus !== 0)
+        throw new Error(`partition ${partition}: restoring was refused with status ${reply.callStatus}`);
   }
 }
 
-function* restoreOps(state: PersistedState): Generator<PartitionRestoreOp> {
+function* restoreOps(state: PersistedState, dues: Dues): Generator<PartitionRestoreOp> {
   for (const item of state.items ?? []) yield op(ITEM, '', 0, itemFields(item), `${item.location}:${item.sku}`);
-  for (const hold of state.holds ?? []) yield op(HOLD, hold.id, dueOf(hold), holdCells(hold));
-  for (const claim of state.claims ?? []) yield op(CLAIM, claim.id, dueOf(claim), claimCells(claim));
+  for (const hold of state.holds ?? []) {
+    dues.add(dueOf(hold), hold.id);
+    yield op(HOLD, hold.id, 0, holdCells(hold));
+  }
+  for (const claim of state.claims ?? []) {
+    dues.add(dueOf(claim), `c:${claim.id}`);
+    yield op(CLAIM, claim.id, 0, claimCells(claim));
+  }
   for (const record of state.ids ?? []) {
     const due = record.level.updatedAt + limits.retention_seconds * 1000;
     yield op(ID_RECORD, `${record.id}:${record.ref}`, due, idCells(record));
@@ -36,6 +67,10 @@ function* restoreOps(state: PersistedState): Generator<PartitionRestoreOp> {
   for (const { ref, buyerId, units } of state.buyers ?? []) yield op(BUYER, buyerId, 0, units, ref);
   for (const id of state.gone?.holds ?? []) yield op(HOLD, id, 0, false);
   for (const id of state.gone?.claims ?? []) yield op(CLAIM, id, 0, false);
+}
+
+function dueOps(dues: Dues): PartitionRestoreOp[] {
+  return dues.take().map(({ at, member }) => op(DUE, member, at, true));
 }
 
 function op(kind: number, id: string, due: number, value: unknown, item?: string): PartitionRestoreOp {

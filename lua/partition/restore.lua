@@ -1,7 +1,8 @@
 --- Write persisted state back into a closed partition. Recovery only; each record replaces what is there.
 ---
 --- Records are JSON of the arrays in docs/protocol.md; a long one comes in two pieces. Kinds: 1 item (an object of the fields of
---- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it). `false` removes a hold or claim.
+--- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it), 6 an entry of the due index
+--- (`true`). `false` removes a hold or claim.
 --- @flags allow-oom
 --- @key meta fence of the partition
 --- @key holds hold records
@@ -10,7 +11,7 @@
 --- @key due when records must be looked at
 --- @items stock buyers
 --- @each kind int what the record is
---- @each id text field of the record, or the buyer; empty for an item
+--- @each id text field of the record, the buyer, or the due entry; empty for an item
 --- @each due int when it must be looked at, 0 for never
 --- @each head text the record, or its first piece
 --- @each tail text its second piece
@@ -30,7 +31,7 @@ if fields[1] and fields[1] ~= '' then
   return { STATUS.epoch_conflict }
 end
 
-local ITEM, CLAIM, ID_RECORD, BUYER = 1, 3, 4, 5
+local ITEM, CLAIM, ID_RECORD, BUYER, DUE = 1, 3, 4, 5, 6
 local records = {}
 for n = 1, OPS do
   -- @bind each
@@ -41,13 +42,15 @@ for n = 1, OPS do
   end
   local read, value = pcall(cjson.decode, (head or '') .. (tail or ''))
   local needs_item = kind == ITEM or kind == BUYER
-  if not (read and kind and kind >= ITEM and kind <= BUYER and id and due) or needs_item ~= (items[1] ~= nil) then
+  if not (read and kind and kind >= ITEM and kind <= DUE and id and due) or needs_item ~= (items[1] ~= nil) then
     return { STATUS.invalid_argument }
   end
   -- What does not fit must not be found out after the first write.
   local fits = type(value) == 'table' and next(value) ~= nil
   if kind == BUYER then
     fits = type(value) == 'number'
+  elseif kind == DUE then
+    fits = value == true and id ~= '' and due > 0
   elseif kind ~= ITEM then
     fits = fits or value == false
   end
@@ -78,6 +81,8 @@ for n = 1, OPS do
     else
       redis.call('HDEL', buyers, record.id)
     end
+  elseif record.kind == DUE then
+    redis.call('ZADD', due_key, record.due, record.id)
   else
     local key, member = holds_key, record.id
     if record.kind == CLAIM then

@@ -4,7 +4,7 @@ import { partitionTable } from './partition-rows.js';
 
 const A = 'main:a';
 const closed = () => ({ owner: '', epoch: 3, seq: 9 });
-const [ITEM, HOLD, CLAIM, ID, BUYER] = [1, 2, 3, 4, 5];
+const [ITEM, HOLD, CLAIM, ID, BUYER, DUE] = [1, 2, 3, 4, 5, 6];
 const HOLD_RECORD = [1, 5_000, 77, 0, 'ada', 0, A, 2, 0, 1];
 const CLAIM_RECORD = [1, 5_000, 77, 8, 'ada', 0, 4_000, A, 2];
 
@@ -20,6 +20,7 @@ const good = [
   op(CLAIM, 'r2', CLAIM_RECORD, { due: 6_000 }),
   op(ID, 'm1:main:a', [2, 7, 1, 2, 3, 4, 5], { due: 7_000 }),
   op(BUYER, 'ada', 2, { item: A }),
+  op(DUE, 'r3 r4', true, { due: 8_000 }),
 ];
 const ok = { status: 'ok' } as const;
 const args = () => undefined;
@@ -50,7 +51,7 @@ partitionTable(partitionRestore, [
         holds: { r1: HOLD_RECORD },
         claims: { r2: CLAIM_RECORD },
         ids: { 'm1:main:a': [2, 7, 1, 2, 3, 4, 5] },
-        due: { r1: 5_000, 'c:r2': 6_000, 'i:m1:main:a': 7_000 },
+        due: { r1: 5_000, 'c:r2': 6_000, 'i:m1:main:a': 7_000, 'r3 r4': 8_000 },
       });
     },
   },
@@ -87,7 +88,9 @@ partitionTable(partitionRestore, [
   ...(
     [
       ['no JSON', { ...op(HOLD, 'r9', HOLD_RECORD), tail: '' }],
-      ['a kind there is not', op(6, 'r9', HOLD_RECORD)],
+      ['a kind there is not', op(7, 'r9', HOLD_RECORD)],
+      ['a due entry that is a record', op(DUE, 'r9', HOLD_RECORD, { due: 5 })],
+      ['a due entry without a time', op(DUE, 'r9', true)],
       ['an item that is not named', op(ITEM, '', { a: 1 })],
       ['a hold that names an item', op(HOLD, 'r9', HOLD_RECORD, { item: A })],
       ['an item that is a number', op(ITEM, '', 5, { item: A })],

@@ -1,6 +1,7 @@
 import { prepareDatabase } from '../db/prepare.js';
 import { openPools } from '../db/pools.js';
 import { connect, type Target } from '../verify/connect.js';
+import { Progress } from './progress.js';
 import { emptyForRebuild } from './rebuild.js';
 import { PostgresSource } from './source.js';
 
@@ -11,10 +12,12 @@ export interface RebuildCommandOptions {
   out: NodeJS.WritableStream;
 }
 
-/** Empties Redis as far as allowed, then opens every partition by the path that recovery always takes. Rejects when it is not done in time. */
+/**
+ * Empties Redis as far as allowed, then opens every partition by the path that recovery always takes, and tells how far it is.
+ * Rejects when it is not done in time; what is done stays done, and doing it again goes on from there.
+ */
 export async function rebuild(target: Target, options: RebuildCommandOptions): Promise<void> {
   const { out } = options;
-  const started = Date.now();
   const pools = openPools(target.databaseUrl);
   try {
     await prepareDatabase(target.databaseUrl, pools.general, target.partitions);
@@ -24,17 +27,23 @@ export async function rebuild(target: Target, options: RebuildCommandOptions): P
   } finally {
     await pools.end();
   }
+  let progress: Progress | undefined;
   const connection = await connect(
     target,
-    (own) => new PostgresSource(own.general),
+    (own) =>
+      (progress = new Progress(new PostgresSource(own.general), target.partitions, (line) => out.write(`${line}\n`))),
     ({ level, message }) => {
       if (level !== 'info') out.write(`${level}: ${message}\n`);
     },
   );
   try {
     await connection.engine.ready(options.timeoutMs);
-    out.write(`All ${target.partitions} partitions are open after ${((Date.now() - started) / 1_000).toFixed(1)} s\n`);
+    const { written, seconds } = progress!;
+    out.write(
+      `All ${target.partitions} partitions are open after ${seconds.toFixed(1)} s, ${written} records written\n`,
+    );
   } finally {
+    progress?.stop();
     await connection.close();
   }
 }
