@@ -16,18 +16,22 @@ export interface Drained {
 
 const PAUSE_MS = 500;
 
+/** @throws Error when the stores cannot even be read. */
 export async function drained(world: World, patienceMs: number): Promise<Drained> {
   const began = performance.now();
   for (;;) {
-    const redis = await readRedis(world);
-    const postgres = await readPostgres(world);
-    const left = [...lagOf(redis, postgres.positions), ...halfDone(redis, world.partitions)];
     const tookMs = Math.round(performance.now() - began);
-    // Twice the same ledger: what was read first is what was there when the other was read.
-    if (left.length === 0 || tookMs > patienceMs) {
-      const again = await readRedis(world);
-      const still = [...again.meta].every(([partition, { seq }]) => redis.meta.get(partition)?.seq === seq);
-      if (still || tookMs > patienceMs) return { final: { redis: again, postgres }, left, tookMs };
+    const late = tookMs > patienceMs;
+    try {
+      const final = { redis: await readRedis(world), postgres: await readPostgres(world) };
+      const left = [...lagOf(final.redis, final.postgres.positions), ...halfDone(final.redis, world.partitions)];
+      // Twice the same: what was read first is what was there when the other was read.
+      const redis = left.length === 0 || late ? await readRedis(world) : undefined;
+      const still =
+        redis && [...redis.meta].every(([partition, { seq }]) => final.redis.meta.get(partition)?.seq === seq);
+      if (redis && (still || late)) return { final: { ...final, redis }, left, tookMs };
+    } catch (error) {
+      if (late) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

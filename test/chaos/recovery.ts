@@ -19,11 +19,12 @@ export async function afterwards(
   caller: HttpCaller,
   history: HistoryWriter,
   refs: readonly string[],
+  patienceMs = PATIENCE_MS,
 ): Promise<Recovery> {
   const began = performance.now();
   const took = (): number => Math.round(performance.now() - began);
   try {
-    await world.heal(PATIENCE_MS);
+    await world.heal(patienceMs);
   } catch (error) {
     return { tookMs: took(), problem: (error as Error).message };
   }
@@ -39,7 +40,7 @@ export async function afterwards(
         const answer = await caller.call(server, request, 'executed');
         history.end(call, answer);
         if (answer.outcome === 'ok') return undefined;
-        if (took() > PATIENCE_MS) return `partition ${partition} does not sell again by ${server.name}: ${answer.code}`;
+        if (took() > patienceMs) return `partition ${partition} does not sell again by ${server.name}: ${answer.code}`;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }),

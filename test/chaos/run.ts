@@ -22,8 +22,8 @@ export interface RunOptions {
   readonly clients?: number;
   readonly pauseMs?: number;
   readonly world?: Omit<WorldOptions, 'dir'>;
-  /** Stop at the first sign of a violation that shows while running. */
   readonly onProgress?: (line: string) => void;
+  /** How long recovery after a fault, and the end of everything, may take. */
   readonly patienceMs?: number;
 }
 
@@ -156,11 +156,12 @@ class Running {
     let reason: string | undefined;
     this.nemesis.note(`${name} begins`);
     try {
-      const heal = await within(
-        INJECT_MS,
-        fault.inject(this.world, rng, this.nemesis.named(name)),
-        `${name} to be injected`,
-      );
+      const injecting = fault.inject(this.world, rng, this.nemesis.named(name));
+      // One that comes too late is not left broken.
+      const heal = await within(INJECT_MS, injecting, `${name} to be injected`).catch((error: unknown) => {
+        injecting.then((late) => late()).catch(() => undefined);
+        throw error;
+      });
       const [least, most] = fault.dwellMs ?? [1_000, 4_000];
       await pause(rng.int(least, most));
       this.nemesis.note(`${name} is healed`);
@@ -174,7 +175,7 @@ class Running {
     for (const server of this.world.servers)
       if (!server.running || server.pid !== pids.get(server.name))
         this.serverEnds.push({ name: server.name, at: this.clock() });
-    const recovery = await afterwards(this.world, workload.caller, this.history, refs);
+    const recovery = await afterwards(this.world, workload.caller, this.history, refs, this.options.patienceMs);
     span.to = this.clock();
     span.toWall = Date.now();
     this.judgeRecovery(name, recovery);

@@ -1,7 +1,7 @@
 /** What runs came to, for people. */
 import type { RunSummary } from './run.js';
 
-function table(rows: readonly (readonly (string | number)[])[]): string {
+export function table(rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map((row) => row.map(String));
   const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>

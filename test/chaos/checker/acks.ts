@@ -32,6 +32,7 @@ export function checkAcks(checking: Checking): AckTally {
     if (why !== undefined) judge(checking, call, why, reversals, tally);
   }
   checkRefused(checking);
+  checkUnasked(checking);
   checkReplays(checking);
   return tally;
 }
@@ -121,6 +122,16 @@ function checkRefused(checking: Checking): void {
         events: [event],
       });
     }
+  }
+}
+
+/** Point 5: an id that nobody asked with has no effect. */
+function checkUnasked({ calls, effects, model, report }: Checking): void {
+  const asked = new Set(calls.map((call) => effects.idOf(call)));
+  const kinds: readonly number[] = [KIND.restocked, KIND.adjusted, KIND.deducted, KIND.held, KIND.claimOpened];
+  for (const [id, events] of model.byId) {
+    const event = asked.has(id) ? undefined : events.find(({ kind }) => kinds.includes(kind));
+    if (event) report({ point: 5, what: `${id} was asked for by nobody`, ids: [id], events: [event] });
   }
 }
 
