@@ -2,7 +2,9 @@
 import type { Partitions } from './partitions.js';
 
 /** Kinds of which a partition has one. */
-export type FixedKind = 'meta' | 'log' | 'due' | 'holds' | 'claims' | 'ids' | 'deltas' | 'persisted';
+export type FixedKind = 'meta' | 'log' | 'due' | 'holds' | 'claims' | 'ids' | 'deltas' | 'persisted' | LooseKind;
+/** Kinds that scripts name and no partition has: they lie beside the partitions, under names of their owners' making. */
+export type LooseKind = 'idem';
 /** Kinds of which every stock item has one. */
 export type ItemKind = 'stock' | 'buyers';
 

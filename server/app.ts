@@ -191,4 +191,9 @@ function exposeMetrics(
     'Requests finished for a process that did not.',
     () => idempotency.counts.takeovers,
   );
+  metrics.counter(
+    'holdfast_idempotency_overtaken_total',
+    'Requests that were finished by another process because they took longer than their lease.',
+    () => idempotency.counts.overtaken,
+  );
 }

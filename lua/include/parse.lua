@@ -43,6 +43,14 @@ local function to_text(text)
   return nil
 end
 
+-- Any bytes: what no other script takes apart.
+local function to_record(text)
+  if text and #text <= LIMIT.record_bytes then
+    return text
+  end
+  return nil
+end
+
 local function to_item(text, items)
   local index = to_int(text)
   if index and index >= 1 and index <= items then

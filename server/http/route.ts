@@ -50,9 +50,11 @@ export interface RouteSpec<Q extends TObject | undefined, B extends TSchema | un
   readonly maxBody?: number;
   /** Heeds Idempotency-Key. */
   readonly idempotent?: boolean;
-  /** Makes the id of the change where it may not be derived from the key. */
+  /** Makes the id of the change from the hash of the key's scope and the content's fingerprint, where the hash alone will not do. */
   readonly makeId?: (
     input: Input<Q extends TObject ? Static<Q> : undefined, B extends TSchema ? Static<B> : undefined>,
+    hash: string,
+    fingerprint: string,
   ) => string;
   /** What the id is called by which an unknown outcome can be asked for again. */
   readonly idField?: 'reservationId' | 'movementId' | 'orderId';
@@ -92,7 +94,7 @@ export interface Route {
   readonly bodyOptional: boolean;
   readonly maxBody: number;
   readonly idempotent: boolean;
-  readonly makeId: ((input: Input<unknown, unknown>) => string) | undefined;
+  readonly makeId: ((input: Input<unknown, unknown>, hash: string, fingerprint: string) => string) | undefined;
   readonly idField: string | undefined;
   readonly essential: boolean;
   readonly load: Load;

@@ -205,7 +205,7 @@ export class Service implements BodySink, ExchangeOwner {
 
   /** With an Idempotency-Key: the first carries the change out, the others get its answer. */
   private async answerOnce(x: Exchange, body: Buffer, input: { query: unknown; body: unknown }): Promise<void> {
-    const turn = await this.idempotency.take(x, body, () => x.route.makeId?.(input));
+    const turn = await this.idempotency.take(x, body, (hash, content) => x.route.makeId?.(input, hash, content));
     if ('replay' in turn) return this.finish(x, turn.replay);
     x.changeId = turn.changeId;
     const encoded = await this.carryOut(x, input, turn);
@@ -220,8 +220,7 @@ export class Service implements BodySink, ExchangeOwner {
       const found = this.explain(x, error);
       encoded = encodeProblem(x, found);
     }
-    await turn.settle(encoded);
-    return encoded;
+    return turn.settle(encoded);
   }
 
   private finish(x: Exchange, answer: Encoded): void {

@@ -7,12 +7,15 @@ import type { Encoded, Exchange } from '../http/exchange.js';
 import { Problem, problem } from '../http/problems.js';
 import { QuietLog } from '../http/quiet-log.js';
 import { fingerprintOf, parseIdempotencyKey, scopeHash } from './key.js';
-import { isFull, LEASE_MS, type IdempotencyStore } from './store.js';
+import { isFull, type IdempotencyStore } from './store.js';
 
 /** How long a repetition waits for the first to finish before it is told `idempotency_in_flight`. */
 export const WAIT_MS = 2_000;
 const FIRST_POLL_MS = 10;
 const SLOWEST_POLL_MS = 200;
+const CHANGE_ID_CHARS = 32;
+/** In place of a token: there is no record. */
+const NO_RECORD = '';
 /** Statuses below 500 that say something about the request and not about its outcome: corrected, it may come again. */
 const NOT_KEPT = new Set([400, 401, 403, 408, 413, 415, 422, 429]);
 
@@ -20,9 +23,16 @@ const NOT_KEPT = new Set([400, 401, 403, 408, 413, 415, 422, 429]);
 export interface Turn {
   /** The id to make the change under, where the request names none. The same for every try. */
   readonly changeId: string;
-  /** Must be called once, with what is going to be answered. Never rejects. */
-  settle(answer: Encoded): Promise<void>;
+  /**
+   * Must be called once, with what would be answered. Resolves with what is to be answered: that, or, where another has taken the
+   * request over meanwhile, what the other has answered.
+   * @throws Problem idempotency_in_flight while the other is still at it
+   */
+  settle(answer: Encoded): Promise<Encoded>;
 }
+
+/** Makes the id of a change from what does not differ between two tries. */
+export type MakeId = (hash: string, fingerprint: string) => string | undefined;
 
 interface Running {
   readonly fingerprint: string;
@@ -35,10 +45,12 @@ export interface IdempotencyCounts {
   replays: number;
   mismatches: number;
   takeovers: number;
+  /** Requests whose lease was over before they were answered, and that another had taken over by then. */
+  overtaken: number;
 }
 
 export class Idempotency {
-  readonly counts: IdempotencyCounts = { replays: 0, mismatches: 0, takeovers: 0 };
+  readonly counts: IdempotencyCounts = { replays: 0, mismatches: 0, takeovers: 0, overtaken: 0 };
   /** What this process carries out or waits for, by scope: its own repetitions cost Redis nothing. */
   private readonly running = new Map<string, Running>();
   private readonly log: QuietLog;
@@ -54,7 +66,7 @@ export class Idempotency {
    * @throws Problem idempotency_mismatch for other content under the key, idempotency_in_flight when the first takes too
    *   long, shard_unavailable when the store cannot be reached (then the promise of one effect cannot be given)
    */
-  async take(x: Exchange, body: Buffer, makeId: () => string | undefined): Promise<Turn | { replay: Encoded }> {
+  async take(x: Exchange, body: Buffer, makeId: MakeId): Promise<Turn | { replay: Encoded }> {
     const key = parseIdempotencyKey(x.idempotencyKey);
     const hash = scopeHash({ sub: x.who.sub, role: x.who.role, method: x.route.method, url: x.url, key });
     const fingerprint = fingerprintOf(x.contentType, x.query, body);
@@ -69,13 +81,13 @@ export class Idempotency {
     const mine = start(fingerprint);
     this.running.set(hash, mine);
     try {
-      const fresh = makeId() ?? hash.slice(0, 32);
-      const found = await this.enter(hash, fingerprint, fresh, deadline).catch((error: unknown) => {
+      const changeId = makeId(hash, fingerprint) ?? hash.slice(0, CHANGE_ID_CHARS);
+      const found = await this.enter(hash, fingerprint, deadline).catch((error: unknown) => {
         // What ends a reservation is repeatable by the reservation's own id: it goes on when there is no memory for a record.
-        if (x.route.load === 'finish' && isFull(error)) return fresh;
+        if (x.route.load === 'finish' && isFull(error)) return NO_RECORD;
         throw error;
       });
-      if (typeof found === 'string') return this.turn(hash, mine, found);
+      if (typeof found === 'string') return this.turn(hash, mine, found, changeId);
       this.end(hash, mine, found);
       return this.replay(found);
     } catch (error) {
@@ -90,39 +102,59 @@ export class Idempotency {
     }
   }
 
-  /** The id to carry the change out under, or the answer that is there already. */
-  private async enter(hash: string, fingerprint: string, fresh: string, deadline: number): Promise<string | Encoded> {
+  /** The token to carry the change out under, or the answer that is there already. */
+  private async enter(hash: string, fingerprint: string, deadline: number): Promise<string | Encoded> {
     for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * 2, SLOWEST_POLL_MS)) {
-      const found = await this.store.open(hash, fingerprint, fresh);
-      if (found === undefined) return fresh;
+      const found = await this.store.open(hash, fingerprint);
+      if (typeof found === 'string') return found;
       if (found.fingerprint !== fingerprint) throw this.mismatch();
       if (found.answer !== undefined) return found.answer;
-      if (found.since + LEASE_MS <= Date.now()) {
+      if (found.givenUp || (await this.store.leaseOver(hash))) {
+        const token = await this.store.takeOver(hash, found);
+        // Another was faster.
+        if (token === undefined) continue;
         this.counts.takeovers += 1;
-        await this.store.takeOver(hash, fingerprint, found.changeId);
-        return found.changeId;
+        return token;
       }
       if (performance.now() + pause > deadline) throw problem('idempotency_in_flight');
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
-  private turn(hash: string, mine: Running, changeId: string): Turn {
+  private turn(hash: string, mine: Running, token: string, changeId: string): Turn {
     return {
       changeId,
       settle: async (answer) => {
-        const kept = isFinal(answer);
+        let final = isFinal(answer) ? answer : undefined;
         try {
-          if (kept) await this.store.answered(hash, mine.fingerprint, changeId, answer);
-          else if (NOT_KEPT.has(answer.status)) await this.store.forget(hash);
-          else await this.store.giveUp(hash, mine.fingerprint, changeId);
+          if (token === NO_RECORD || (await this.keep(hash, mine.fingerprint, token, answer))) return answer;
+          this.counts.overtaken += 1;
+          final = await this.answerOfAnother(hash, mine.fingerprint, answer);
+          return final ?? answer;
         } catch (error) {
+          if (error instanceof Problem) throw error;
           // The change is made and will be answered. A repetition takes over in a while, and the engine says `exists`.
           this.log.warn('keep', { err: messageOf(error) }, 'an answer could not be kept for replay');
+          return answer;
+        } finally {
+          this.end(hash, mine, final);
         }
-        this.end(hash, mine, kept ? answer : undefined);
       },
     };
+  }
+
+  private keep(hash: string, fingerprint: string, token: string, answer: Encoded): Promise<boolean> {
+    if (isFinal(answer)) return this.store.answered(hash, token, fingerprint, answer);
+    if (NOT_KEPT.has(answer.status)) return this.store.forget(hash, token);
+    return this.store.giveUp(hash, token, fingerprint);
+  }
+
+  /** The lease was over and another has taken the request over: its answer is the one that is given. */
+  private async answerOfAnother(hash: string, fingerprint: string, mine: Encoded): Promise<Encoded | undefined> {
+    const found = await this.store.find(hash);
+    if (found?.fingerprint !== fingerprint) return isFinal(mine) ? mine : undefined;
+    if (found.answer === undefined) throw problem('idempotency_in_flight');
+    return this.replay(found.answer).replay;
   }
 
   private end(hash: string, mine: Running, answer: Encoded | undefined): void {

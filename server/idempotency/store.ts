@@ -1,135 +1,152 @@
 /**
- * Where answers are kept for replay: one record a request, which first says what was asked, under which id the change is
- * made and since when somebody is at it, and in the end what was answered.
+ * Where answers are kept for replay: one record a request, which first says what was asked and who is at it, and in the end what
+ * was answered.
  *
- * Plain commands only: scripts are loaded by recovery alone, because an empty script cache has to mean a restarted node.
- * Whoever takes a request over from a process that died finds the id of the change in the record, and the engine answers
- * `exists` instead of doing the thing twice. That makes it harmless, too, when two take over at once, or when the clocks
- * of two servers differ: so there is no lock, and a request costs two commands.
+ * Whoever makes the record, or takes it over, holds a lease on it, known by a token. Only the holder of the token in the record can
+ * put an answer there or remove it: one who comes back after its lease was over, and another has taken over, changes nothing.
+ * Two that carry the same request out at the same time do no harm either: the change has an id that follows from the key and the
+ * content, and the engine answers `exists` instead of doing it twice.
  */
-import { Cluster } from 'ioredis';
 import { Packr } from 'msgpackr';
-import { parseAddress } from '../../engine/redis/address.js';
+import { randomId } from '../../engine/ids.js';
+import type { Reply } from '../../engine/redis/connection.js';
+import { arrayHead, bulkAscii, bulkCommand } from '../../engine/redis/resp.js';
+import { REPLY_HEADER } from '../../engine/scripts/script.js';
+import { RANDOM_CHARS } from '../../engine/steer.js';
+import { idempotencyReplace } from '../../engine/scripts/generated/idempotency-replace.js';
+import { statuses } from '../../engine/scripts/generated/statuses.js';
+import { type LoadedScript, ScriptSet } from '../../engine/scripts/loading.js';
 import type { Encoded } from '../http/exchange.js';
+import { KeyLanes } from './lanes.js';
 
 /** How long answers are kept. (API: Idempotency-Key) */
 export const KEEP_MS = 24 * 3600 * 1000;
 /** How long a process may be at it before another may take over; far above any deadline of the engine. */
 export const LEASE_MS = 10_000;
 /** A command that takes longer has failed. */
-const COMMAND_TIMEOUT_MS = 1_000;
-const REFRESH_MS = 500;
+const COMMAND_TIMEOUT_MS = 2_000;
 
+/** What is there. */
 export interface StoredRecord {
+  readonly token: string;
   readonly fingerprint: string;
-  readonly changeId: string;
-  /** Since when somebody carries it out, in ms; 0 where it was given up. */
-  readonly since: number;
+  /** It was given up: it may be taken over at once. */
+  readonly givenUp: boolean;
   /** Undefined while it is being carried out, and after it failed in a way that is not final. */
   readonly answer: Encoded | undefined;
 }
 
 const packr = new Packr({ useRecords: false });
-const FORMAT = 1;
+const FORMAT = 2;
 const PENDING = 0;
+const GIVEN_UP = 1;
+const SET = bulkAscii('SET');
+const PX = bulkAscii('PX');
+const KEEP = bulkAscii(String(KEEP_MS));
+const NX_GET = bulkAscii('NX') + bulkAscii('GET');
+const OK = statuses.ok.number;
 
 export class IdempotencyStore {
-  private readonly cluster: Cluster;
+  private readonly lanes: KeyLanes;
   private readonly base: string;
-  private refreshed = 0;
-  private closed = false;
+  private readonly script: LoadedScript;
+  /** `EVALSHA <sha1> 1` */
+  private readonly start: string;
 
-  constructor(redis: string, prefix: string, onError: (error: Error) => void) {
-    const { seeds, access } = parseAddress(redis);
+  constructor(
+    redis: string,
+    prefix: string,
+    onError: (error: Error) => void,
+    /** Milliseconds, by the clock of the record's node. */
+    private readonly leaseMs = LEASE_MS,
+  ) {
     this.base = `${prefix}:idem:`;
-    this.cluster = new Cluster([...seeds], {
-      // Nothing is sent again behind our back: a lost connection or a moved shard is an error, at once.
-      retryDelayOnFailover: 0,
-      retryDelayOnClusterDown: 0,
-      enableOfflineQueue: true,
-      enableReadyCheck: true,
-      // For ever, but never slower than this: the server goes on without the store, and must find it again.
-      clusterRetryStrategy: (times) => Math.min(100 * times, 2_000),
-      redisOptions: {
-        username: access.username,
-        password: access.password,
-        tls: access.tls,
-        commandTimeout: COMMAND_TIMEOUT_MS,
-        connectTimeout: COMMAND_TIMEOUT_MS,
-        autoResendUnfulfilledCommands: false,
-        maxRetriesPerRequest: 0,
-      },
-    });
-    this.cluster.on('error', onError);
+    this.script = new ScriptSet(prefix).working.find(({ name }) => name === idempotencyReplace.name)!;
+    this.start = bulkAscii('EVALSHA') + bulkAscii(this.script.sha1) + bulkAscii('1');
+    this.lanes = new KeyLanes(redis, COMMAND_TIMEOUT_MS, onError);
   }
 
   /**
-   * Makes the record unless there is one; resolves with the one that is there, undefined where it is new.
+   * Makes the record unless there is one. Resolves with the token of the new one, or with what is there.
    * @throws an error that {@link isFull} where there is none and no memory for one
    */
-  async open(hash: string, fingerprint: string, changeId: string): Promise<StoredRecord | undefined> {
-    const mine = packr.pack([FORMAT, fingerprint, changeId, PENDING, Date.now()]);
-    try {
-      const before = await this.bounded(
-        this.cluster.callBuffer('SET', this.key(hash), mine, 'PX', KEEP_MS, 'NX', 'GET') as Promise<Buffer | null>,
-      );
-      return before === null ? undefined : unpack(before);
-    } catch (error) {
+  async open(hash: string, fingerprint: string): Promise<string | StoredRecord> {
+    const token = randomId();
+    const bucket = this.lanes.bucketOf(hash);
+    const record = encode(token, [FORMAT, fingerprint, PENDING]);
+    const make = `${arrayHead(7)}${SET}${this.key(bucket, hash)}${bulkAscii(record)}${PX}${KEEP}${NX_GET}`;
+    const before = await this.lanes.run(bucket, make).catch(async (error: unknown) => {
       if (!isFull(error)) throw error;
-      const before = await this.bounded(this.cluster.getBuffer(this.key(hash)));
-      if (before === null) throw error;
-      return unpack(before);
-    }
+      const found = await this.command('GET', hash);
+      if (found === null) throw error;
+      return found;
+    });
+    return before === null ? token : decode(before);
   }
 
-  /** Says that the caller is at it from now on. */
-  async takeOver(hash: string, fingerprint: string, changeId: string): Promise<void> {
-    await this.put(hash, [FORMAT, fingerprint, changeId, PENDING, Date.now()]);
+  /** What is there; undefined when there is nothing. */
+  async find(hash: string): Promise<StoredRecord | undefined> {
+    const found = await this.command('GET', hash);
+    return found === null ? undefined : decode(found);
   }
 
-  async answered(hash: string, fingerprint: string, changeId: string, answer: Encoded): Promise<void> {
+  /** Whether whoever is at it has been for longer than its lease. By the node's clock: its records' time to live tells their age. */
+  async leaseOver(hash: string): Promise<boolean> {
+    const left = await this.command('PTTL', hash);
+    return typeof left === 'number' && left >= 0 && KEEP_MS - left >= this.leaseMs;
+  }
+
+  /** The token under which the caller is at it from now on; undefined when the record is not that one any more. */
+  async takeOver(hash: string, { token, fingerprint }: StoredRecord): Promise<string | undefined> {
+    const mine = randomId();
+    const done = await this.replace(hash, token, KEEP_MS, encode(mine, [FORMAT, fingerprint, PENDING]));
+    return done ? mine : undefined;
+  }
+
+  /** Keeps an answer. False: somebody else has taken the request over, and nothing was changed. So with the other two. */
+  answered(hash: string, token: string, fingerprint: string, answer: Encoded): Promise<boolean> {
     const { status, type, bytes, headers } = answer;
-    await this.put(hash, [FORMAT, fingerprint, changeId, status, type, Buffer.from(bytes as Buffer), headers]);
+    const record = [FORMAT, fingerprint, status, type, Buffer.from(bytes as Buffer), headers];
+    return this.replace(hash, token, KEEP_MS, encode(token, record));
   }
 
-  /** Lets the next try begin at once. The record stays: it has to find the id of a change that may have been made. */
-  async giveUp(hash: string, fingerprint: string, changeId: string): Promise<void> {
-    await this.put(hash, [FORMAT, fingerprint, changeId, PENDING, 0]);
+  /** Lets the next try begin at once; with the same content, because a change may have been made. */
+  giveUp(hash: string, token: string, fingerprint: string): Promise<boolean> {
+    return this.replace(hash, token, KEEP_MS, encode(token, [FORMAT, fingerprint, GIVEN_UP]));
   }
 
   /** Forgets a request that changed nothing and may come again corrected. */
-  async forget(hash: string): Promise<void> {
-    await this.bounded(this.cluster.del(this.key(hash)));
+  forget(hash: string, token: string): Promise<boolean> {
+    return this.replace(hash, token, 0, '');
   }
 
   close(): void {
-    this.closed = true;
-    this.cluster.disconnect();
+    this.lanes.close();
   }
 
-  /**
-   * A master that hangs is not noticed by its connection: after a failure the map is read again, at most twice a second.
-   * (The client's own interval goes on after it was closed.)
-   */
-  private async bounded<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await inTime(work);
-    } catch (error) {
-      const now = Date.now();
-      if (!this.closed && now - this.refreshed > REFRESH_MS) {
-        this.refreshed = now;
-        this.cluster.refreshSlotsCache();
-      }
-      throw error;
-    }
+  private async replace(hash: string, token: string, keep: number, record: string): Promise<boolean> {
+    const bucket = this.lanes.bucketOf(hash);
+    const kept = keep === KEEP_MS ? KEEP : bulkAscii(String(keep));
+    const payload = `${arrayHead(7)}${this.start}${this.key(bucket, hash)}${bulkAscii(token)}${kept}${bulkAscii(record)}`;
+    const reply = await this.lanes.run(bucket, payload).catch(async (error: Error) => {
+      if (!error.message.startsWith('NOSCRIPT')) throw error;
+      // A node without partitions is never recovered, so nobody loads scripts there. This one sells nothing: any process may load it.
+      await this.lanes.run(bucket, bulkCommand(['SCRIPT', 'LOAD', this.script.source]));
+      return this.lanes.run(bucket, payload);
+    });
+    const status = Array.isArray(reply) && reply[0] === OK ? reply[REPLY_HEADER] : undefined;
+    if (status === OK) return true;
+    if (status === statuses.superseded.number) return false;
+    throw new Error('the idempotency store gave an answer that is none');
   }
 
-  private async put(hash: string, record: readonly unknown[]): Promise<void> {
-    await this.bounded(this.cluster.set(this.key(hash), packr.pack(record), 'PX', KEEP_MS));
+  private command(name: string, hash: string): Promise<Reply> {
+    const bucket = this.lanes.bucketOf(hash);
+    return this.lanes.run(bucket, arrayHead(2) + bulkAscii(name) + this.key(bucket, hash));
   }
 
-  private key(hash: string): string {
-    return `${this.base}{${hash}}`;
+  private key(bucket: number, hash: string): string {
+    return bulkAscii(`${this.base}{${this.lanes.tagOf(bucket)}}:${hash}`);
   }
 }
 
@@ -138,24 +155,19 @@ export function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('OOM ');
 }
 
-type Packed = [format: number, fingerprint: string, changeId: string, status: number, ...rest: unknown[]];
+type Packed = [format: number, fingerprint: string, status: number, ...rest: unknown[]];
 
-function unpack(bytes: Buffer): StoredRecord {
-  const [, fingerprint, changeId, status, ...rest] = packr.unpack(bytes) as Packed;
-  if (status === PENDING) return { fingerprint, changeId, since: rest[0] as number, answer: undefined };
-  const [type, body, headers] = rest as [string, Buffer, [string, string][]];
-  return { fingerprint, changeId, since: 0, answer: { status, type, bytes: body, headers, retryAfter: undefined } };
+/** The token, then what is packed: a character a byte. */
+function encode(token: string, record: readonly unknown[]): string {
+  return token + packr.pack(record).toString('latin1');
 }
 
-/** The client's own timeout does not cover commands that wait for the cluster to be found. */
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the idempotency store did not answer in time')), 2 * COMMAND_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function decode(reply: Reply): StoredRecord {
+  if (!Buffer.isBuffer(reply)) throw new Error('the idempotency store holds something else under the key');
+  const token = reply.toString('latin1', 0, RANDOM_CHARS);
+  const [, fingerprint, status, ...rest] = packr.unpack(reply.subarray(RANDOM_CHARS)) as Packed;
+  if (status === PENDING || status === GIVEN_UP)
+    return { token, fingerprint, givenUp: status === GIVEN_UP, answer: undefined };
+  const [type, bytes, headers] = rest as [string, Buffer, [string, string][]];
+  return { token, fingerprint, givenUp: false, answer: { status, type, bytes, headers, retryAfter: undefined } };
 }

@@ -3,6 +3,7 @@ import type { CallOptions, Outcome, Reservation } from '../../engine/types.js';
 import type { Caller } from '../auth/caller.js';
 import { reserveUnlessSoldOut } from '../cache/sold-out.js';
 import { refused } from '../http/failures.js';
+import { reservationIdOf } from '../idempotency/key.js';
 import { Problem, problemOfStatus } from '../http/problems.js';
 import { type Load, refsOf } from '../limits/gate.js';
 import { route, type Route } from '../http/route.js';
@@ -43,7 +44,8 @@ function reserveRoute({ engine, soldOut, gate }: Services): Route {
     body: ReserveBody,
     idempotent: true,
     load: 'hold',
-    makeId: ({ body }) => body.reservationId ?? engine.newReservationId(body.lines[0] ?? { location: '-', sku: '-' }),
+    makeId: ({ body: { lines } }, hash, fingerprint) =>
+      reservationIdOf(hash, fingerprint, engine.partitions.of(lines[0]!), engine.partitions.count),
     idField: 'reservationId',
     answers: { 201: { ...CHANGED, description: 'Held.' }, 202: NOT_YET_DURABLE },
     problems: [

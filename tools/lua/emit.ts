@@ -78,6 +78,7 @@ const TS_TYPES: Readonly<Record<FieldType, string>> = {
   id: 'string',
   idopt: 'string',
   text: 'string',
+  record: 'string',
   item: 'string',
 };
 const UNITS: Readonly<Record<FieldType, string>> = {
@@ -86,6 +87,7 @@ const UNITS: Readonly<Record<FieldType, string>> = {
   id: '1 to 128 of A-Za-z0-9._-~',
   idopt: 'empty, or 1 to 128 of A-Za-z0-9._-~',
   text: 'text',
+  record: 'any bytes, as characters up to 255',
   item: '`location:sku`',
 };
 

@@ -3,7 +3,7 @@ import type { Diagnostics, Position } from './diagnostics.js';
 import type { Registry } from './registry.js';
 import { place, type SourceLine } from './source.js';
 
-export const FIELD_TYPES = ['int', 'sint', 'id', 'idopt', 'text', 'item'] as const;
+export const FIELD_TYPES = ['int', 'sint', 'id', 'idopt', 'text', 'record', 'item'] as const;
 export type FieldType = (typeof FIELD_TYPES)[number];
 export const COLUMN_TYPES = ['int', 'ms', 'text'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
