@@ -1,6 +1,7 @@
 /** Sales on a whole stack of one's own, and its sudden end. */
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import { openEngine } from '../../engine/index.js';
 import type { Ack, Engine, ItemRef } from '../../engine/types.js';
 import { openPools, type Pools } from '../../workers/db/pools.js';
@@ -13,6 +14,7 @@ export interface Shop {
 }
 
 const PATIENCE_MS = 60_000;
+const UNITS = 1_000_000;
 
 /** A stack (a new one, or the one that lived in the folder), an engine of ours beside its server, and its database. */
 export async function openShop(former?: TestStack): Promise<Shop> {
@@ -103,4 +105,67 @@ export function cutTails({ redis }: TestStack, share: number): number {
     bytes += cut;
   }
   return bytes;
+}
+
+export async function stockItems({ engine }: Shop): Promise<ItemRef[]> {
+  const items: ItemRef[] = Array.from({ length: 40 }, (_, n) => ({ location: 'main', sku: `sku-${n}` }));
+  for (const item of items) {
+    await engine.stock.configure(item, {});
+    await engine.stock.restock(item, { quantity: UNITS }, { ack: 'durable' });
+  }
+  return items;
+}
+
+/** All of them are held: says Postgres, says Redis, says the server. */
+export async function present(t: Test, { stack, engine, pools }: Shop, ids: readonly string[]): Promise<void> {
+  const { rows } = await pools.general.query<{ id: string }>(
+    `select id from claims where state = 1 and id = any($1) union select id from holds where state = 1 and attempt = 0 and id = any($1)`,
+    [ids],
+  );
+  t.equal(rows.length, ids.length, 'in Postgres');
+  const found = await Promise.all(ids.map((id) => engine.reservations.find(id)));
+  t.equal(found.filter((one) => one?.status === 'held').length, ids.length, 'in Redis');
+  const headers = await stack.authorization('service');
+  const statuses: string[] = [];
+  const queue = [...ids];
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        const response = await fetch(`${stack.url}/v1/reservations/${id}`, { headers });
+        const body = (await response.json()) as { status?: string };
+        statuses.push(`${response.status} ${body.status}`);
+      }
+    }),
+  );
+  t.same(
+    statuses.filter((status) => status !== '200 held'),
+    [],
+    'over HTTP',
+  );
+  t.equal(statuses.length, ids.length);
+}
+
+/** All of them can be confirmed, and nothing was counted twice or lost. */
+export async function confirmable(
+  t: Test,
+  { engine }: Shop,
+  items: readonly ItemRef[],
+  durable: ReadonlyMap<string, number>,
+): Promise<void> {
+  const outcomes = await Promise.all(
+    [...durable.keys()].map((id) => engine.reservations.confirm(id, { ack: 'durable' })),
+  );
+  t.same(
+    outcomes.filter(({ status }) => status !== 'ok'),
+    [],
+    'confirmed',
+  );
+  t.ok(outcomes.every((outcome) => 'ack' in outcome && outcome.ack === 'durable'));
+  const levels = await engine.stock.check(items);
+  const lines = [...durable.values()].reduce((sum, count) => sum + count, 0);
+  t.equal(
+    levels.reduce((sum, level) => sum + level!.sold, 0),
+    lines,
+  );
+  for (const level of levels) t.equal(level!.available + level!.reserved + level!.sold, UNITS, level!.sku);
 }
