@@ -86,7 +86,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     ack: read.oneOf('HOLDFAST_ACK', ACKS, 'replicated'),
     logLevel: read.oneOf('HOLDFAST_LOG_LEVEL', LOG_LEVELS, 'info'),
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
-    maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 50, 0, 60_000),
+    maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 25, 0, 60_000),
     maxInFlight: read.integer('HOLDFAST_MAX_IN_FLIGHT', 10_000, 1, 1_000_000),
     pressure: {
       logEvents: read.integer('HOLDFAST_MAX_LOG_EVENTS', PRESSURE_LIMITS.logEvents, 0, 1_000_000_000),

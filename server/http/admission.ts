@@ -20,6 +20,17 @@ const FLOOR = 256;
 /** How long the queue must stand: an opening's burst passes sooner. */
 const STANDING_MS = 100;
 const LOOK_MS = 20;
+/**
+ * What waits for slow things and for nobody else is no queue: the target is never less than twice the time that requests took
+ * without one. That time is the shortest mean of a look; it is forgotten within about a minute, but not while requests are
+ * refused, because then every look is a look at the queue.
+ */
+const TIMES_UNQUEUED = 2;
+/** But never more than so many times what is configured: a process may have begun in the middle of a flood. */
+const TIMES_TARGET = 4;
+const UNQUEUED_MS = 60_000;
+/** A mean of fewer says little. */
+const ENOUGH = 16;
 /** Weight of the newest look at the rate. */
 const SMOOTHING = 0.3;
 /**
@@ -31,7 +42,7 @@ const FORGETTING = 0.995;
 export interface AdmissionOptions {
   /** More are never under way; a tenth more where they end a reservation. */
   readonly most: number;
-  /** Milliseconds that requests may wait for each other; 0: only `most` counts. */
+  /** Milliseconds that requests may take, or twice what they take without a queue, if that is longer; 0: only `most` counts. */
   readonly targetMs: number;
 }
 
@@ -47,6 +58,8 @@ export class Admission {
   private rate = 0;
   private best = 0;
   private lookedAt = 0;
+  /** Milliseconds that requests take when they need not wait for each other. */
+  private unqueued = 0;
   private lateSince: number | undefined;
   private refusedAt = 0;
   /** As many may be under way now. */
@@ -92,18 +105,18 @@ export class Admission {
   }
 
   private look(now: number): void {
-    const { targetMs } = this.options;
     const { ended, most } = this;
     const elapsed = now - this.lookedAt;
+    if (ended >= ENOUGH) this.learn(this.spentMs / ended, elapsed);
     // After a rest there is no rate to smooth.
     this.rate = elapsed > STANDING_MS ? ended / elapsed : this.rate + SMOOTHING * (ended / elapsed - this.rate);
     this.best = Math.max(this.rate, this.best * FORGETTING ** (elapsed / LOOK_MS));
-    const late = most > FLOOR && (ended === 0 || this.spentMs / ended > targetMs);
+    const late = most > FLOOR && (ended === 0 || this.spentMs / ended > this.targetMs);
     this.lookedAt = now;
     this.ended = 0;
     this.spentMs = 0;
     this.most = this.active;
-    if (targetMs === 0) return;
+    if (this.options.targetMs === 0) return;
     if (this.shedding) {
       if (now - this.refusedAt > STANDING_MS) this.limit = this.options.most;
       else this.limit = this.fitting();
@@ -117,7 +130,16 @@ export class Admission {
   }
 
   private fitting(): number {
-    const { most, targetMs } = this.options;
-    return Math.min(most, Math.max(FLOOR, Math.ceil(this.best * targetMs)));
+    return Math.min(this.options.most, Math.max(FLOOR, Math.ceil(this.best * this.targetMs)));
+  }
+
+  private get targetMs(): number {
+    const { targetMs } = this.options;
+    return Math.max(targetMs, Math.min(TIMES_UNQUEUED * this.unqueued, TIMES_TARGET * targetMs));
+  }
+
+  private learn(meanMs: number, elapsed: number): void {
+    if (this.unqueued === 0 || meanMs <= this.unqueued) this.unqueued = meanMs;
+    else if (!this.shedding) this.unqueued += (meanMs - this.unqueued) * Math.min(1, elapsed / UNQUEUED_MS);
   }
 }

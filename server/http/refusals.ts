@@ -5,11 +5,12 @@
  */
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { LIMITS, type Limit, REASONS } from '../limits/gate.js';
-import type { Metrics } from '../metrics.js';
+import type { Metrics, RouteMetrics } from '../metrics.js';
 import { MESSAGEPACK_TYPE, PROBLEM_TYPE } from './encode.js';
 import { requestIdOf, timeText, USUAL } from './exchange.js';
 import { packMessage } from './msgpack.js';
 import { prefersMessagePack } from './negotiate.js';
+import { Pacing } from './pacing.js';
 import { problem, problemBody, RETRY_AFTER, type Problem } from './problems.js';
 import type { QuietLog } from './quiet-log.js';
 import { statusLine } from './status-lines.js';
@@ -20,8 +21,8 @@ const SMALL_DIGITS = 4;
 interface Ready {
   readonly problem: Problem;
   /** Body, around the request id. */
-  readonly head: string;
-  readonly tail: string;
+  readonly before: string;
+  readonly after: string;
   /** Headers behind the time. */
   readonly headers: string;
   readonly fields: Readonly<Record<string, string>>;
@@ -30,6 +31,7 @@ interface Ready {
 export type Cause = Limit | 'in_flight';
 
 export class Refusals {
+  readonly pacing = new Pacing();
   private readonly ready: Readonly<Record<Cause, Ready>>;
 
   constructor(
@@ -44,19 +46,23 @@ export class Refusals {
     this.ready = ready as Record<Cause, Ready>;
   }
 
-  /** Answers within the handler's own turn, which uWebSockets.js has corked already. */
-  send(cause: Cause, res: HttpResponse, req: HttpRequest, startedAt: number, draining: boolean): void {
-    const { problem: found, head, tail, headers, fields } = this.ready[cause];
+  /** Answers within the handler's own turn, which uWebSockets.js has corked already; in a flood, a little later. */
+  send(
+    cause: Cause,
+    measured: RouteMetrics,
+    res: HttpResponse,
+    req: HttpRequest,
+    startedAt: number,
+    draining: boolean,
+  ): void {
+    const { problem: found, before, after, headers, fields } = this.ready[cause];
     const { code, http } = found.kind;
     this.metrics.problem(code);
     this.quiet.warn(cause, fields, 'requests are turned away');
     const requestId = requestIdOf(req);
     const packed = prefersMessagePack(req.getHeader('accept'));
-    const bytes = packed ? packMessage(problemBody(found, requestId)) : head + requestId + tail;
-    const type = packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE;
-    const time = timeText(performance.now() - startedAt);
-    res.writeStatus(statusLine(http));
-    res.writeHeader('Content-Type', `${type}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: ${time}${headers}`);
+    const bytes = packed ? packMessage(problemBody(found, requestId)) : before + requestId + after;
+    const start = `${packed ? MESSAGEPACK_TYPE : PROBLEM_TYPE}\r\nX-Request-Id: ${requestId}\r\nX-Response-Time: `;
     // A small body is read and thrown away by the parser, and the connection can be used again; a long one is not waited for.
     const method = req.getMethod();
     let close = draining;
@@ -64,19 +70,28 @@ export class Refusals {
       const digits = req.getHeader('content-length').length;
       close ||= digits === 0 || digits > SMALL_DIGITS;
     }
-    if (method === 'head') res.endWithoutBody(Buffer.byteLength(bytes), close);
-    else res.end(bytes, close);
+    const head = method === 'head';
+    const answer = (): void => {
+      const ms = performance.now() - startedAt;
+      res.writeStatus(statusLine(http));
+      res.writeHeader('Content-Type', start + timeText(ms) + headers);
+      if (head) res.endWithoutBody(Buffer.byteLength(bytes), close);
+      else res.end(bytes, close);
+      measured.record(http, ms);
+    };
+    if (draining || this.pacing.free(startedAt)) return answer();
+    res.onAborted(this.pacing.later(startedAt, () => res.cork(answer)));
   }
 }
 
 function prepare(cause: Cause, found: Problem): Ready {
-  const [head = '', tail = ''] = JSON.stringify(problemBody(found, '\0')).split('\\u0000');
+  const [before = '', after = ''] = JSON.stringify(problemBody(found, '\0')).split('\\u0000');
   const { code } = found.kind;
   const retryAfter = found.extra.retryAfter ?? RETRY_AFTER[code];
   return {
     problem: found,
-    head,
-    tail,
+    before,
+    after,
     headers: `\r\nRetry-After: ${retryAfter}\r\n${USUAL}`,
     fields: { code, limit: cause },
   };

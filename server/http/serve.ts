@@ -18,14 +18,13 @@ import { compress, encodeAnswer, encodeProblem, JSON_TYPE, MESSAGEPACK_TYPE, wor
 import { Exchange, requestIdOf, writeUsualHeaders, type Encoded, type ExchangeOwner } from './exchange.js';
 import { problemOf } from './failures.js';
 import { prefersMessagePack } from './negotiate.js';
-import { HTTP_PROBLEMS, invalidField, problem, type Problem } from './problems.js';
+import { invalidField, problem, type Problem } from './problems.js';
 import { parseQuery } from './query.js';
 import { QuietLog } from './quiet-log.js';
 import { Refusals } from './refusals.js';
 import type { Answer, Route } from './route.js';
 
 const EMPTY = Buffer.alloc(0);
-const OVERLOADED = HTTP_PROBLEMS.overloaded.http;
 
 export interface ServeOptions {
   readonly publicReads: boolean;
@@ -76,6 +75,7 @@ export class Service implements BodySink, ExchangeOwner {
 
   /** Resolves when no request runs; false after `ms`. */
   drained(ms: number): Promise<boolean> {
+    this.refusals.pacing.answerAll();
     if (this.inFlight === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), ms);
@@ -96,8 +96,7 @@ export class Service implements BodySink, ExchangeOwner {
       if (shut !== undefined) this.gate.refuse(shut);
       else admitted = this.admission.enter(now, load);
       if (!admitted) {
-        this.refusals.send(shut ?? 'in_flight', res, req, now, this.draining);
-        return measured.record(OVERLOADED, performance.now() - now);
+        return this.refusals.send(shut ?? 'in_flight', measured, res, req, now, this.draining);
       }
     }
     this.inFlight += 1;

@@ -82,3 +82,10 @@ t.test('what ends a reservation gets in where new ones are refused', async (t) =
   );
   t.notOk(admission.enter(1_000, 'read'));
 });
+
+t.test('waiting for something slow that nobody else has to wait for is no queue', async (t) => {
+  const admission = new Admission({ most: MOST, targetMs: TARGET_MS });
+  t.equal(load(admission, 1_000, 3_000, 50, 90), 0, 'a store that answers in 90 ms');
+  t.notOk(admission.shedding);
+  t.ok(load(admission, 31_000, 300, 200, 400) > 0, 'a queue in front of it is one');
+});
