@@ -72,6 +72,8 @@ const collect = (ref: string): void => {
 
 export class Batch {
   readonly pendings: Pending[] = [];
+  /** What they ask for, in the same order. */
+  readonly ops: unknown[] = [];
   /** Index (from 1) of each distinct item. */
   readonly items = new Map<string, number>();
   readonly itemIndex = (ref: string): number => this.items.get(ref)!;
@@ -110,6 +112,7 @@ export class Batch {
       this.collectItems(pending.op);
     }
     this.pendings.push(pending);
+    this.ops.push(pending.op);
     this.live++;
     if (this.counter) this.counter.queued++;
     if (pending.deadline < this.nextDeadline) this.nextDeadline = pending.deadline;

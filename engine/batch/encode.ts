@@ -2,7 +2,7 @@
 import type { Keys } from '../keys.js';
 import { arrayHead, bulk, bulkAscii, bulkCommand, bulkJoined } from '../redis/resp.js';
 import type { ScriptSet } from '../scripts/loading.js';
-import type { Wire } from '../scripts/script.js';
+import { type Cells, hashBytes } from '../scripts/script.js';
 import type { AnyScript, Batch } from './batch.js';
 
 interface ScriptWire {
@@ -12,9 +12,33 @@ interface ScriptWire {
   readonly fixedKeys: string[];
 }
 
+/** Writes cells as RESP. */
+class RespCells implements Cells {
+  text = '';
+  count = 0;
+
+  clear(): void {
+    this.text = '';
+    this.count = 0;
+  }
+
+  cell(value: string | number): void {
+    this.count++;
+    this.text += bulk(value);
+  }
+
+  hash(value: number): void {
+    this.count++;
+    this.text += HASH_START + hashBytes(value) + HASH_END;
+  }
+}
+
+const HASH_START = '$6\r\n';
+const HASH_END = '\r\n';
+
 export class Encoder {
   private readonly wires = new Map<AnyScript, ScriptWire>();
-  private readonly cells: Wire[] = [];
+  private readonly cells = new RespCells();
 
   constructor(
     private readonly keys: Keys,
@@ -26,26 +50,16 @@ export class Encoder {
     const { script, partition } = batch;
     const wire = this.wireOf(script);
     const cells = this.cells;
-    cells.length = 0;
+    cells.clear();
     script.encodeArgs(batch.once?.args, cells);
-    if (script.vectorised) {
-      const { once, pendings } = batch;
-      if (once) {
-        cells.push(once.ops.length);
-        for (const op of once.ops) script.encodeOp(op, batch.itemIndex, cells);
-      } else {
-        cells.push(pendings.length);
-        for (let i = 0; i < pendings.length; i++) script.encodeOp(pendings[i]!.op, batch.itemIndex, cells);
-      }
-    }
+    if (script.vectorised) script.encodeOps(batch.once ? batch.once.ops : batch.ops, batch.itemIndex, cells);
     const keyCount = script.fixedKeys.length + script.itemKeys.length * batch.items.size;
-    let out = arrayHead(3 + keyCount + cells.length) + wire.start + bulk(keyCount) + this.fixedKeys(wire, batch);
+    let out = arrayHead(3 + keyCount + cells.count) + wire.start + bulk(keyCount) + this.fixedKeys(wire, batch);
     for (const kind of script.itemKeys) {
       const base = this.keys.itemBasesOf(kind)[partition]!;
       for (const ref of batch.items.keys()) out += bulkJoined(base, ref);
     }
-    for (let i = 0; i < cells.length; i++) out += bulk(cells[i]!);
-    return out;
+    return out + cells.text;
   }
 
   private fixedKeys(wire: ScriptWire, { script, partition }: Batch): string {

@@ -16,7 +16,7 @@ import {
 import type { Endpoint } from '../redis/address.js';
 import type { Reply } from '../redis/connection.js';
 import { statuses } from '../scripts/generated/statuses.js';
-import { locateError, REPLY_HEADER, type ReplyValue } from '../scripts/script.js';
+import { locateError, REPLY_HEADER, type ReplyValue, runLength } from '../scripts/script.js';
 import { type Batch, DURABLE, EXECUTED, type Pending } from './batch.js';
 import type { Flight } from './flight.js';
 import { verdictOf } from './replies.js';
@@ -61,41 +61,37 @@ export class Outcomes {
 
   private distribute(flight: Flight, batch: Batch, cells: ReplyValue[]): void {
     const { script, pendings } = batch;
-    const { width } = script;
-    const rows = (cells.length - REPLY_HEADER) / width;
     const expected = script.vectorised ? (batch.once ? batch.once.ops.length : pendings.length) : 1;
-    if (rows !== expected) throw new Error(`${cells.length} cells are not ${expected} rows of ${width}`);
+    const results: unknown[] = [];
+    let row = 0;
+    for (let at = REPLY_HEADER; at < cells.length; at += 1 + script.width) {
+      const end = row + runLength(script, cells, at, expected - row);
+      const result: unknown = script.decodeRow(cells, at + 1);
+      if (batch.once) for (; row < end; row++) results.push(result);
+      else {
+        // Who is answered the same shares the answer.
+        const executed = executedOf(batch, result, cells, false);
+        const wider = flight.withWait ? executed : executedOf(batch, result, cells, true);
+        const refused = (cells[at + 1] as number) > EXISTS;
+        for (; row < end; row++) {
+          const pending = pendings[row]!;
+          this.ran(flight, batch, pending, pending.ack === EXECUTED ? executed : wider, refused);
+        }
+      }
+    }
+    if (row !== expected) throw new Error(`${cells.length} cells are ${row} rows, not ${expected}`);
     if (batch.once) {
-      const results: unknown[] = [];
-      for (let row = 0; row < rows; row++) results.push(script.decodeRow(cells, REPLY_HEADER + row * width));
-      this.ran(flight, batch, pendings[0]!, results, cells, false);
-    } else
-      for (let i = 0, at = REPLY_HEADER; i < pendings.length; i++, at += width)
-        this.ran(flight, batch, pendings[i]!, script.decodeRow(cells, at), cells, (cells[at] as number) > EXISTS);
+      const alone = pendings[0]!.ack !== EXECUTED && !flight.withWait;
+      this.ran(flight, batch, pendings[0]!, executedOf(batch, results, cells, alone), false);
+    }
     if (flight.withWait) batch.cells = cells;
     else this.host.ran(batch, cells);
     if (batch.live === 0) this.host.gone(batch);
   }
 
   /** `refused`: it changed nothing, so there is nothing that a wider ack could promise. */
-  private ran(
-    flight: Flight,
-    batch: Batch,
-    pending: Pending,
-    result: unknown,
-    cells: ReplyValue[],
-    refused: boolean,
-  ): void {
+  private ran(flight: Flight, batch: Batch, pending: Pending, executed: CallResult<unknown>, refused: boolean): void {
     if (pending.settled) return;
-    const executed: CallResult<unknown> = {
-      result,
-      partition: batch.partition,
-      epoch: cells[1] as number,
-      seq: cells[2] as number,
-      now: cells[3] as number,
-      ack: 'executed',
-      alone: pending.ack !== EXECUTED && !flight.withWait,
-    };
     if (refused || pending.ack === EXECUTED) batch.resolve(pending, executed);
     else {
       pending.executed = executed;
@@ -227,6 +223,18 @@ export class Outcomes {
         batch.reject(pending, make({ partition: batch.partition, id: pending.id }));
     this.host.gone(batch);
   }
+}
+
+function executedOf(batch: Batch, result: unknown, cells: ReplyValue[], alone: boolean): CallResult<unknown> {
+  return {
+    result,
+    partition: batch.partition,
+    epoch: cells[1] as number,
+    seq: cells[2] as number,
+    now: cells[3] as number,
+    ack: 'executed',
+    alone,
+  };
 }
 
 export function unsettled(batch: Batch): Pending[] {

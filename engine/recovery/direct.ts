@@ -12,7 +12,7 @@ const KEYS_AT_ONCE = 500;
 /** Several calls of several partitions wait behind each other on the one connection. */
 const PAGES_TIMEOUT_MS = 10_000;
 
-type Command = (string | number)[];
+type Command = (string | number | Buffer)[];
 
 export class DirectCalls {
   constructor(

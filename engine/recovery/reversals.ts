@@ -62,10 +62,10 @@ export class Reversals {
     if (!this.answered.keeps(partition) || batch.once || !hasEffects(script)) return;
     const done: unknown[] = [];
     let found: unknown[] | undefined;
-    for (let i = 0, at = REPLY_HEADER; i < pendings.length; i++, at += script.width) {
-      const status = cells[at];
-      if (status === OK) done.push(pendings[i]!.op);
-      else if (status === EXISTS) (found ??= []).push(pendings[i]!.op);
+    for (let i = 0, at = REPLY_HEADER; i < pendings.length; at += 1 + script.width) {
+      const status = cells[at + 1];
+      const into = status === OK ? done : status === EXISTS ? (found ??= []) : undefined;
+      for (const end = i + (cells[at] as number); i < end; i++) into?.push(pendings[i]!.op);
     }
     if (done.length === 0 && !found) return;
     this.answered.add(script, partition, { epoch: cells[1] as number, seq: cells[2] as number }, done, found);

@@ -3,8 +3,16 @@ import type { FixedKind, ItemKind } from '../keys.js';
 import type { EventName } from './generated/events.js';
 import type { StatusName } from './generated/statuses.js';
 
-/** One cell of ARGV. Redis gets its decimal or UTF-8 form. */
-export type Wire = string | number;
+/** One cell of ARGV. Redis gets its decimal or UTF-8 form, or the bytes as they are. */
+export type Wire = string | number | Buffer;
+
+/** Takes the cells of ARGV one after the other. */
+export interface Cells {
+  /** @throws TypeError for anything else: an operation that lacks a field. */
+  cell(value: string | number): void;
+  /** 48 bits as six bytes, the highest first. @throws TypeError for what is no number. */
+  hash(value: number): void;
+}
 /** One cell of a reply. */
 export type ReplyValue = string | number;
 
@@ -38,14 +46,15 @@ export interface ScriptInfo {
 }
 
 export interface Script<Args, Op, Result> extends ScriptInfo {
-  /** Appends the fixed arguments. The number of operations and the operations follow them. */
-  encodeArgs(args: Args, out: Wire[]): void;
-  /** Appends one operation; `itemIndex` gives the 1-based index of `location:sku` among the items of the call. */
-  encodeOp(op: Op, itemIndex: (ref: string) => number, out: Wire[]): void;
+  /** Appends the fixed arguments. */
+  encodeArgs(args: Args, out: Cells): void;
+  /**
+   * Appends the number of operations (at least one), their shape, and their columns; `itemIndex` gives the 1-based index of
+   * `location:sku` among the items of the call.
+   */
+  encodeOps(ops: readonly Op[], itemIndex: (ref: string) => number, out: Cells): void;
   /** Calls `fn` with the `location:sku` of each item the operation names, repeats included. */
   forEachItem(op: Op, fn: (ref: string) => void): void;
-  /** Cells of ARGV that the operation takes. */
-  opWidth(op: Op): number;
   /** Reads the row that begins at `offset`. Throws {@link ScriptReplyError} when it makes no sense. */
   decodeRow(reply: readonly ReplyValue[], offset: number): Result;
 }
@@ -88,15 +97,35 @@ export function encodeCall<Args, Op, Result>(
 ): EncodedCall {
   const index = new Map<string, number>();
   const argv: Wire[] = [];
-  script.encodeArgs(args, argv);
-  if (script.vectorised) argv.push(ops.length);
-  for (const op of ops) {
+  const out: Cells = {
+    cell: (value) => void argv.push(value),
+    hash: (value) => void argv.push(Buffer.from(hashBytes(value), 'latin1')),
+  };
+  script.encodeArgs(args, out);
+  for (const op of ops)
     script.forEachItem(op, (ref) => {
       if (!index.has(ref)) index.set(ref, index.size + 1);
     });
-    script.encodeOp(op, (ref) => index.get(ref)!, argv);
-  }
+  if (script.vectorised) script.encodeOps(ops, (ref) => index.get(ref)!, out);
   return { items: [...index.keys()], argv };
+}
+
+const LOW = 2 ** 24;
+
+/** The 48 bits of a number as six characters of one byte each, the highest first. @throws TypeError for anything else. */
+export function hashBytes(value: number): string {
+  if (!(Number.isInteger(value) && value >= 0 && value < 2 ** 48))
+    throw new TypeError('a hash is a whole number of 48 bits');
+  const high = Math.floor(value / LOW);
+  const low = value % LOW;
+  return String.fromCharCode(
+    (high >>> 16) & 255,
+    (high >>> 8) & 255,
+    high & 255,
+    (low >>> 16) & 255,
+    (low >>> 8) & 255,
+    low & 255,
+  );
 }
 
 export interface DecodedReply<Result> {
@@ -110,6 +139,14 @@ export interface DecodedReply<Result> {
   readonly rows: readonly Result[];
 }
 
+/** How many rows the run is that begins at `at`: equal rows that follow each other stand once, behind their number. */
+export function runLength(script: ScriptInfo, reply: readonly ReplyValue[], at: number, left: number): number {
+  const run = reply[at];
+  if (typeof run !== 'number' || !(run >= 1 && run <= left) || at + script.width >= reply.length)
+    throw new ScriptReplyError(script.name, `${reply.length} cells are not the rows that were asked for`);
+  return run;
+}
+
 /** Reads a whole reply; `ops` is how many operations were sent. */
 export function decodeReply<Args, Op, Result>(
   script: Script<Args, Op, Result>,
@@ -121,9 +158,12 @@ export function decodeReply<Args, Op, Result>(
   const rows: Result[] = [];
   if (callStatus !== 0) return { callStatus, epoch, seq, now, rows };
   const expected = script.vectorised ? ops : 1;
-  if (reply.length !== REPLY_HEADER + expected * script.width)
-    throw new ScriptReplyError(script.name, `${reply.length} cells for ${expected} rows of ${script.width}`);
-  for (let i = 0; i < expected; i++) rows.push(script.decodeRow(reply, REPLY_HEADER + i * script.width));
+  for (let at = REPLY_HEADER; at < reply.length; at += 1 + script.width) {
+    const row = script.decodeRow(reply, at + 1);
+    for (let left = runLength(script, reply, at, expected - rows.length); left > 0; left--) rows.push(row);
+  }
+  if (rows.length !== expected)
+    throw new ScriptReplyError(script.name, `${reply.length} cells are ${rows.length} rows, not ${expected}`);
   return { callStatus, epoch, seq, now, rows };
 }
 

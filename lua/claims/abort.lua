@@ -29,23 +29,23 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id, attempt)
+local function decide(id, attempt)
   local record = load_claim(claims_key, id)
   if not record or record[C_ATTEMPT] ~= attempt or record[C_STATE] ~= PENDING then
-    add_row(n, STATUS.exists)
+    add_row(STATUS.exists)
     return
   end
   set_claim(id, false)
   add_event(EVENT.claim_aborted, '', id, 0, record[C_BUYER], '', NO_LEVEL, 0, record[C_FINGERPRINT], attempt)
-  add_row(n, STATUS.ok)
+  add_row(STATUS.ok)
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and attempt then
-    decide(n, id, attempt)
+    decide(id, attempt)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

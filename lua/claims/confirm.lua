@@ -38,35 +38,35 @@ local now = now_ms()
 
 local REFUSALS = { [RELEASED] = STATUS.reservation_released, [RETURNED] = STATUS.reservation_returned }
 
-local function decide(n, id, actor, sold)
+local function decide(id, actor, sold)
   local record = load_claim(claims_key, id)
   if not record or record[C_STATE] == PENDING then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = claim_state(record, now), record[C_DEADLINE]
   if state == CONFIRMED then
-    add_row(n, STATUS.exists, deadline, CONFIRMED)
+    add_row(STATUS.exists, deadline, CONFIRMED)
   elseif REFUSALS[state] then
-    add_row(n, REFUSALS[state])
+    add_row(REFUSALS[state])
   elseif state == EXPIRED and not (sold == 1 and record[C_STATE] == HELD) then
-    add_row(n, STATUS.hold_expired, deadline)
+    add_row(STATUS.hold_expired, deadline)
   else
     resolve_claim(id, record, CONFIRMED, now)
     follow_up(id, now)
     add_event(
       EVENT.claim_confirmed, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
     )
-    add_row(n, STATUS.ok, deadline, CONFIRMED)
+    add_row(STATUS.ok, deadline, CONFIRMED)
   end
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and actor and sold and sold <= 1 then
-    decide(n, id, actor, sold)
+    decide(id, actor, sold)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -30,15 +30,15 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id)
+local function decide(id)
   local record = load_claim(claims_key, id)
   if not record then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local before, state = record[C_STATE], claim_state(record, now)
   if state ~= EXPIRED or before == EXPIRED then
-    add_row(n, STATUS.exists, state)
+    add_row(STATUS.exists, state)
     return
   end
   local kind = EVENT.claim_expired
@@ -49,15 +49,15 @@ local function decide(n, id)
     resolve_claim(id, record, EXPIRED, now)
   end
   add_event(kind, '', id, 0, record[C_BUYER], '', NO_LEVEL, record[C_DEADLINE], record[C_FINGERPRINT], record[C_ATTEMPT])
-  add_row(n, STATUS.ok, EXPIRED)
+  add_row(STATUS.ok, EXPIRED)
 end
 
 for n = 1, OPS do
   -- @bind each
   if id then
-    decide(n, id)
+    decide(id)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -41,35 +41,35 @@ local REFUSALS = {
   [RETURNED] = STATUS.reservation_returned,
 }
 
-local function decide(n, id, hold, actor)
+local function decide(id, hold, actor)
   local record = load_claim(claims_key, id)
   if not record or record[C_STATE] == PENDING then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = claim_state(record, now), record[C_DEADLINE]
   if REFUSALS[state] then
-    add_row(n, REFUSALS[state])
+    add_row(REFUSALS[state])
   elseif state == EXPIRED then
-    add_row(n, STATUS.hold_expired, deadline)
+    add_row(STATUS.hold_expired, deadline)
   elseif now + hold * 1000 > deadline then
     deadline = now + hold * 1000
     record[C_DEADLINE] = deadline
     set_claim(id, record)
     due_claim(record, id)
     add_event(EVENT.claim_extended, '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT])
-    add_row(n, STATUS.ok, deadline, HELD)
+    add_row(STATUS.ok, deadline, HELD)
   else
-    add_row(n, STATUS.exists, deadline, HELD)
+    add_row(STATUS.exists, deadline, HELD)
   end
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and actor and hold and hold >= 1 and hold <= LIMIT.max_hold_seconds then
-    decide(n, id, hold, actor)
+    decide(id, hold, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -36,23 +36,23 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, op)
+local function decide(op)
   local record = load_claim(claims_key, op.id)
   local attempt = now
   if record then
     if record[C_FINGERPRINT] ~= op.fingerprint then
-      add_row(n, STATUS.id_conflict)
+      add_row(STATUS.id_conflict)
       return
     elseif record[C_STATE] ~= PENDING then
-      add_row(n, STATUS.exists, record[C_ATTEMPT], record[C_DEADLINE], claim_state(record, now))
+      add_row(STATUS.exists, record[C_ATTEMPT], record[C_DEADLINE], claim_state(record, now))
       return
     elseif now < record[C_OPENED] + LIMIT.takeover_ms then
-      add_row(n, STATUS.in_flight)
+      add_row(STATUS.in_flight)
       return
     end
     attempt = math.max(now, record[C_ATTEMPT] + 1)
   elseif op.lone then
-    add_row(n, STATUS.id_conflict)
+    add_row(STATUS.id_conflict)
     return
   end
   local deadline = now + LIMIT.claim_seconds * 1000
@@ -65,7 +65,7 @@ local function decide(n, op)
   add_event(
     EVENT.claim_opened, '', op.id, 0, op.buyer, cjson.encode(op.lines), NO_LEVEL, deadline, op.fingerprint, attempt
   )
-  add_row(n, STATUS.ok, attempt, deadline, PENDING)
+  add_row(STATUS.ok, attempt, deadline, PENDING)
 end
 
 for n = 1, OPS do
@@ -82,9 +82,9 @@ for n = 1, OPS do
     -- A hold of its own under this id (attempt 0) is another reservation.
     local hold = redis.call('HGET', holds_key, id)
     local lone = hold and cmsgpack.unpack(hold)[4] == 0
-    decide(n, { id = id, fingerprint = fingerprint, buyer = buyer, lines = lines, lone = lone })
+    decide({ id = id, fingerprint = fingerprint, buyer = buyer, lines = lines, lone = lone })
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

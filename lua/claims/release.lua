@@ -36,15 +36,15 @@ local now = now_ms()
 
 local REFUSALS = { [CONFIRMED] = STATUS.reservation_confirmed, [RETURNED] = STATUS.reservation_returned }
 
-local function decide(n, id, actor)
+local function decide(id, actor)
   local record = load_claim(claims_key, id)
   if not record or record[C_STATE] == PENDING then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local before, state, deadline = record[C_STATE], claim_state(record, now), record[C_DEADLINE]
   if REFUSALS[state] then
-    add_row(n, REFUSALS[state])
+    add_row(REFUSALS[state])
   elseif before == HELD then
     local ended = state == EXPIRED and EXPIRED or RELEASED
     resolve_claim(id, record, ended, now)
@@ -53,18 +53,18 @@ local function decide(n, id, actor)
       ended == EXPIRED and EVENT.claim_expired or EVENT.claim_released,
       '', id, 0, actor, '', NO_LEVEL, deadline, record[C_FINGERPRINT], record[C_ATTEMPT]
     )
-    add_row(n, ended == EXPIRED and STATUS.exists or STATUS.ok, deadline, ended)
+    add_row(ended == EXPIRED and STATUS.exists or STATUS.ok, deadline, ended)
   else
-    add_row(n, STATUS.exists, deadline, state)
+    add_row(STATUS.exists, deadline, state)
   end
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and actor then
-    decide(n, id, actor)
+    decide(id, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -30,28 +30,28 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id, actor)
+local function decide(id, actor)
   local record = load_claim(claims_key, id)
   if not record or (record[C_STATE] ~= CONFIRMED and record[C_STATE] ~= RETURNED) then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
   elseif record[C_STATE] == RETURNED then
-    add_row(n, STATUS.exists, record[C_DEADLINE], RETURNED)
+    add_row(STATUS.exists, record[C_DEADLINE], RETURNED)
   else
     resolve_claim(id, record, RETURNED, now)
     add_event(
       EVENT.claim_returned, '', id, 0, actor, '', NO_LEVEL,
       record[C_DEADLINE], record[C_FINGERPRINT], record[C_ATTEMPT]
     )
-    add_row(n, STATUS.ok, record[C_DEADLINE], RETURNED)
+    add_row(STATUS.ok, record[C_DEADLINE], RETURNED)
   end
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and actor then
-    decide(n, id, actor)
+    decide(id, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -32,28 +32,28 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id, attempt, deadline)
+local function decide(id, attempt, deadline)
   local record = load_claim(claims_key, id)
   if not record or record[C_ATTEMPT] ~= attempt or (record[C_STATE] == PENDING and now >= record[C_DEADLINE]) then
-    add_row(n, STATUS.superseded)
+    add_row(STATUS.superseded)
   elseif record[C_STATE] == PENDING then
     record[C_STATE] = HELD
     record[C_DEADLINE] = deadline
     set_claim(id, record)
     due_claim(record, id)
     add_event(EVENT.claim_sealed, '', id, 0, record[C_BUYER], '', NO_LEVEL, deadline, record[C_FINGERPRINT], attempt)
-    add_row(n, STATUS.ok, deadline, HELD)
+    add_row(STATUS.ok, deadline, HELD)
   else
-    add_row(n, STATUS.exists, record[C_DEADLINE], claim_state(record, now))
+    add_row(STATUS.exists, record[C_DEADLINE], claim_state(record, now))
   end
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and attempt and deadline then
-    decide(n, id, attempt, deadline)
+    decide(id, attempt, deadline)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

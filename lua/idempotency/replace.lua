@@ -21,12 +21,12 @@ end
 
 local there = redis.call('GET', idem_key)
 if not there or string.sub(there, 1, #token) ~= token then
-  add_row(1, STATUS.superseded)
+  add_row(STATUS.superseded)
 elseif keep == 0 then
   redis.call('DEL', idem_key)
-  add_row(1, STATUS.ok)
+  add_row(STATUS.ok)
 else
   redis.call('SET', idem_key, record, 'PX', keep)
-  add_row(1, STATUS.ok)
+  add_row(STATUS.ok)
 end
 return finish(0, 0, 0)

@@ -6,7 +6,7 @@ local ops = {}
 
 -- Fills `ops` (false where an operation is malformed) and reads their records.
 local function read_ops(holds)
-  local ids = {}
+  load_holds(holds, ARGS, id_at + 1, id_at + OPS)
   for n = 1, OPS do
     -- @bind each
     local lines, valid = {}, id and attempt and actor and LINES >= 1 and LINES <= LIMIT.max_lines
@@ -17,16 +17,14 @@ local function read_ops(holds)
     end
     if valid then
       ops[n] = { id = id, attempt = attempt, actor = actor, lines = lines }
-      ids[#ids + 1] = id
     else
       ops[n] = false
     end
   end
-  load_holds(holds, ids)
 end
 
 -- The record an operation is about: decided under the same attempt.
 local function record_of(op)
-  local record = hold_records[op.id]
+  local record = hold_of(op.id)
   return record and record[R_ATTEMPT] == op.attempt and record or nil
 end

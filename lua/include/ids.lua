@@ -36,14 +36,14 @@ local function store_ids(ids)
 end
 
 -- Answers for an id that was used for this item before; false when the operation has to be decided.
-local function answered_before(n, record, kind, fingerprint)
+local function answered_before(record, kind, fingerprint)
   if not record then
     return false
   end
   if record[1] ~= kind or record[2] ~= fingerprint then
-    add_row(n, STATUS.id_conflict)
+    add_row(STATUS.id_conflict)
   else
-    add_row(n, STATUS.exists, record[3], record[4], record[5], record[6], record[7])
+    add_row(STATUS.exists, record[3], record[4], record[5], record[6], record[7])
   end
   return true
 end

@@ -1,13 +1,11 @@
+-- @include pack
 -- The outbox. Events are gathered while a call decides and appended as one entry when it writes; readers who keep counts
 -- are told the new ones in one message (docs/protocol.md).
 
 local event_refs, event_ref_index, event_levels = {}, {}, {}
-local event_columns, event_count = {}, 0
+local event_bytes, event_count = {}, 0
 
 local function event_item(ref, level)
-  if ref == '' then
-    return 0
-  end
   local index = event_ref_index[ref]
   if not index then
     index = #event_refs + 1
@@ -20,24 +18,34 @@ end
 
 local NO_LEVEL = { available = 0, reserved = 0, sold = 0, version = 0 }
 
--- `level` is a loaded item, or NO_LEVEL for events that concern none.
-local function add_event(kind, ref, id, quantity, actor, detail, level, deadline, fingerprint, attempt)
-  local at = event_count * 13
+-- The four counts, in one call where they are short: a number and what stands before it are one number then.
+local function pack_level(level)
+  local available, reserved, sold, version = level.available, level.reserved, level.sold, level.version
+  if available < 65536 and reserved < 65536 and sold < 65536 and version < 65536 then
+    return pack('>I3I3I3I3', 13434880 + available, 13434880 + reserved, 13434880 + sold, 13434880 + version)
+  elseif available < 4294967296 and reserved < 4294967296 and sold < 4294967296 and version < 4294967296 then
+    return pack(
+      '>I5I5I5I5', 884763262976 + available, 884763262976 + reserved, 884763262976 + sold, 884763262976 + version
+    )
+  end
+  return pack_int(available) .. pack_int(reserved) .. pack_int(sold) .. pack_int(version)
+end
+
+-- An event as its columns in MessagePack.
+local function add_event_bytes(bytes)
   event_count = event_count + 1
-  local columns = event_columns
-  columns[at + 1] = kind
-  columns[at + 2] = event_item(ref, level)
-  columns[at + 3] = id
-  columns[at + 4] = quantity
-  columns[at + 5] = actor
-  columns[at + 6] = detail
-  columns[at + 7] = level.available
-  columns[at + 8] = level.reserved
-  columns[at + 9] = level.sold
-  columns[at + 10] = level.version
-  columns[at + 11] = deadline
-  columns[at + 12] = fingerprint
-  columns[at + 13] = attempt
+  event_bytes[event_count] = bytes
+end
+
+-- `level` is a loaded item, or NO_LEVEL for events that concern none. `hash` is the packed fingerprint.
+local function add_packed_event(kind, ref, id, quantity, actor, detail, level, deadline, hash, attempt)
+  add_event_bytes(pack_int(kind) .. (ref == '' and '\0' or pack_int(event_item(ref, level)))
+    .. text_head(#id) .. id .. pack_int(quantity) .. text_head(#actor) .. actor .. text_head(#detail) .. detail
+    .. (level == NO_LEVEL and '\0\0\0\0' or pack_level(level)) .. pack_int(deadline) .. hash .. pack_int(attempt))
+end
+
+local function add_event(kind, ref, id, quantity, actor, detail, level, deadline, fingerprint, attempt)
+  add_packed_event(kind, ref, id, quantity, actor, detail, level, deadline, pack_int(fingerprint), attempt)
 end
 
 -- Tells the counts of all items of the call as they are now, and which events it covers. Also when there are none: a
@@ -67,7 +75,8 @@ local function append_log(meta, log, deltas, epoch, seq, now)
     log,
     string.format('%.0f-%.0f', epoch, last),
     'e',
-    cmsgpack.pack({ 1, now, epoch, seq + 1, event_refs, event_columns })
+    array_head(6) .. '\1' .. pack_int(now) .. pack_int(epoch) .. pack_int(seq + 1) .. cmsgpack.pack(event_refs)
+      .. array_head(event_count * 13) .. table.concat(event_bytes)
   )
   redis.call('HSET', meta, 'seq', last)
   publish_levels(deltas, epoch, seq, last, now)

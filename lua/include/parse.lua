@@ -21,6 +21,14 @@ local function to_sint(text)
   return to_int(text)
 end
 
+-- 48 bits as six bytes: whatever they are, they are a number. It stays text, to be compared and put into records as it is.
+local function to_hash(text)
+  if text and #text == 6 then
+    return text
+  end
+  return nil
+end
+
 local function to_id(text)
   if text and #text <= 128 and find(text, '^[%w._~-]+$') then
     return text

@@ -28,5 +28,5 @@ local open = fields[1] == node and fields[2] == run
 if not open and fields[1] and fields[1] ~= '' then
   redis.call('HSET', meta_key, 'owner', '')
 end
-add_row(1, STATUS.ok, open and 1 or 0, fields[5] or '')
+add_row(STATUS.ok, open and 1 or 0, fields[5] or '')
 return finish(tonumber(fields[3] or 0), tonumber(fields[4] or 0), now_ms())

@@ -38,7 +38,7 @@ local now = now_ms()
 local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq', 'openings')
 local present_epoch, present_seq = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
 if fields[1] == node and fields[2] == run then
-  add_row(1, STATUS.exists)
+  add_row(STATUS.exists)
   return finish(present_epoch, present_seq, now)
 end
 if present_epoch ~= from_epoch or present_seq ~= from_seq then
@@ -72,5 +72,5 @@ if persisted ~= '' then
   redis.call('HSET', meta_key, 'persisted', persisted)
 end
 add_event(EVENT.epoch_opened, '', '', 0, '', '', NO_LEVEL, 0, 0, 0)
-add_row(1, STATUS.ok)
+add_row(STATUS.ok)
 return finish(epoch, append_log(meta_key, log_key, deltas_key, epoch, seq, now), now)

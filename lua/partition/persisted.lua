@@ -32,7 +32,7 @@ end
 local before_epoch, before_seq = string.match(redis.call('HGET', meta_key, 'persisted') or '0-0', '^(%d+)-(%d+)$')
 before_epoch, before_seq = tonumber(before_epoch), tonumber(before_seq)
 if upto_epoch < before_epoch or (upto_epoch == before_epoch and upto_seq <= before_seq) then
-  add_row(1, STATUS.exists)
+  add_row(STATUS.exists)
   return finish(epoch, seq, now_ms())
 end
 
@@ -40,5 +40,5 @@ local position = string.format('%.0f-%.0f', upto_epoch, upto_seq)
 redis.call('HSET', meta_key, 'persisted', position)
 local trimmed = redis.call('XTRIM', log_key, 'MINID', string.format('%.0f-%.0f', upto_epoch, upto_seq + 1))
 redis.call('SPUBLISH', persisted_key, position)
-add_row(1, STATUS.ok, trimmed)
+add_row(STATUS.ok, trimmed)
 return finish(epoch, seq, now_ms())

@@ -99,6 +99,6 @@ for n = 1, OPS do
       redis.call('ZADD', due_key, record.due, member)
     end
   end
-  add_row(n, STATUS.ok)
+  add_row(STATUS.ok)
 end
 return finish(tonumber(fields[2] or 0), tonumber(fields[3] or 0), now_ms())

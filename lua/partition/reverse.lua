@@ -54,12 +54,12 @@ for n = 1, OPS do
   -- What was answered under the present epoch is not gone.
   if not (id and ref and quantity and look and states and actor and detail and lost_seq)
     or look > ID_RECORD or not lost_epoch or lost_epoch >= epoch then
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   elseif look >= HOLD and is_there(look, states, id, ref) then
-    add_row(n, STATUS.exists)
+    add_row(STATUS.exists)
   else
     add_event(EVENT.reversed, '', id, quantity, actor, detail, NO_LEVEL, 0, 0, 0)
-    add_row(n, STATUS.ok)
+    add_row(STATUS.ok)
   end
 end
 

@@ -35,24 +35,24 @@ end
 read_ops(holds_key)
 local now = now_ms()
 
-local function decide(n, op)
+local function decide(op)
   local record = record_of(op)
   if op.attempt == 0 or not record or record[R_STATE] ~= HELD then
-    add_row(n, STATUS.exists)
+    add_row(STATUS.exists)
   elseif not lines_match(record, op.lines) then
-    add_row(n, STATUS.items_mismatch)
+    add_row(STATUS.items_mismatch)
   else
     move_hold(EVENT.aborted, op, record, 0)
     set_hold(op.id, false)
-    add_row(n, STATUS.ok)
+    add_row(STATUS.ok)
   end
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

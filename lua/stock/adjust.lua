@@ -44,30 +44,30 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id, fingerprint, index, is_count, value, reason, actor)
+local function decide(id, fingerprint, index, is_count, value, reason, actor)
   local item = load_item(index, KEYS[stock_base + index])
   if not item then
-    add_row(n, STATUS.sku_not_found)
+    add_row(STATUS.sku_not_found)
     return
   end
   local field = id_field(id, item.ref)
-  if answered_before(n, load_id(ids_key, field), EVENT.adjusted, fingerprint) then
+  if answered_before(load_id(ids_key, field), EVENT.adjusted, fingerprint) then
     return
   end
   local by = is_count == 1 and value - item.reserved - item.available or value
   if item.available + by < 0 then
-    add_row(n, STATUS.insufficient_stock, item.available, item.reserved)
+    add_row(STATUS.insufficient_stock, item.available, item.reserved)
     return
   end
   if item.available + item.reserved + item.sold + by > LIMIT.max_stock then
-    add_row(n, STATUS.stock_limit, item.available)
+    add_row(STATUS.stock_limit, item.available)
     return
   end
   move_units(item, by, 0, 0)
   add_event(EVENT.adjusted, item.ref, id, by, actor, reason, item, 0, fingerprint, 0)
   mark_crossed(item, item.available - by)
   set_id(field, EVENT.adjusted, fingerprint, item, now)
-  add_row(n, STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
+  add_row(STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
 end
 
 for n = 1, OPS do
@@ -76,9 +76,9 @@ for n = 1, OPS do
     id and fingerprint and item and is_count and value and reason and actor
     and is_count <= 1 and math.abs(value) <= LIMIT.max_stock and (is_count == 0 or value >= 0)
   then
-    decide(n, id, fingerprint, item, is_count, value, reason, actor)
+    decide(id, fingerprint, item, is_count, value, reason, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

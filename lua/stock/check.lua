@@ -25,16 +25,15 @@ end
 for n = 1, OPS do
   -- @bind each
   if not item then
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   else
     local fields = redis.call(
       'HMGET', KEYS[stock_base + item], 'a', 'r', 's', 'v', 'u', 'l', 'o', 'c', 'w', 'h', 'm'
     )
     if not fields[1] then
-      add_row(n, STATUS.sku_not_found)
+      add_row(STATUS.sku_not_found)
     else
       add_row(
-        n,
         STATUS.ok,
         tonumber(fields[1]),
         tonumber(fields[2]),

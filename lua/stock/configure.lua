@@ -98,7 +98,7 @@ local function new_item(index, stock)
   return item
 end
 
-local function decide(n, index, wanted, force, detail, actor)
+local function decide(index, wanted, force, detail, actor)
   local stock = KEYS[stock_base + index]
   local item = load_item(index, stock)
   local created = item and 0 or 1
@@ -107,10 +107,10 @@ local function decide(n, index, wanted, force, detail, actor)
   if created == 1 or changed or force == 1 then
     move_units(item, 0, 0, 0)
     add_event(EVENT.configured, item.ref, '', 0, actor, detail, item, 0, 0, 0)
-    add_row(n, STATUS.ok, item.available, item.reserved, item.sold, item.version, now, created)
+    add_row(STATUS.ok, item.available, item.reserved, item.sold, item.version, now, created)
   else
     local updated = item.changed and now or tonumber(redis.call('HGET', stock, 'u'))
-    add_row(n, STATUS.exists, item.available, item.reserved, item.sold, item.version, updated, created)
+    add_row(STATUS.exists, item.available, item.reserved, item.sold, item.version, updated, created)
   end
 end
 
@@ -129,9 +129,9 @@ for n = 1, OPS do
     valid = valid and wanted[name] ~= nil
   end
   if valid then
-    decide(n, item, wanted, force, detail, actor)
+    decide(item, wanted, force, detail, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -40,35 +40,35 @@ end
 read_ops(holds_key)
 local now = now_ms()
 
-local function decide(n, op)
+local function decide(op)
   local record = record_of(op)
   if not record then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = record[R_STATE], record[R_DEADLINE]
   if state == CONFIRMED then
-    add_row(n, STATUS.exists, deadline, CONFIRMED)
+    add_row(STATUS.exists, deadline, CONFIRMED)
   elseif not lines_match(record, op.lines) then
-    add_row(n, STATUS.items_mismatch)
+    add_row(STATUS.items_mismatch)
   elseif state == RELEASED then
-    add_row(n, STATUS.reservation_released)
+    add_row(STATUS.reservation_released)
   elseif state == RETURNED then
-    add_row(n, STATUS.reservation_returned)
+    add_row(STATUS.reservation_returned)
   elseif state == EXPIRED or (op.attempt == 0 and now >= deadline) then
-    add_row(n, STATUS.hold_expired, deadline)
+    add_row(STATUS.hold_expired, deadline)
   else
     move_hold(EVENT.confirmed, op, record, 1)
     resolve_hold(op.id, record, CONFIRMED, now)
-    add_row(n, STATUS.ok, deadline, CONFIRMED)
+    add_row(STATUS.ok, deadline, CONFIRMED)
   end
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -45,19 +45,19 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, op, index)
+local function decide(op, index)
   local item = load_item(index, KEYS[stock_base + index])
   if not item then
-    add_row(n, STATUS.sku_not_found)
+    add_row(STATUS.sku_not_found)
     return
   end
   local field = id_field(op.id, item.ref)
-  if answered_before(n, load_id(ids_key, field), EVENT.deducted, op.fingerprint) then
+  if answered_before(load_id(ids_key, field), EVENT.deducted, op.fingerprint) then
     return
   end
   local refusal, left = sale_refusal(item, index, op, op.quantity, now)
   if refusal then
-    add_row(n, refusal, left or 0, refusal == STATUS.insufficient_stock and overdue(due_key, now) or 0)
+    add_row(refusal, left or 0, refusal == STATUS.insufficient_stock and overdue(due_key, now) or 0)
     return
   end
   if item.buyer_limit > 0 then
@@ -68,16 +68,16 @@ local function decide(n, op, index)
   add_event(EVENT.deducted, item.ref, op.id, op.quantity, op.actor, detail, item, 0, op.fingerprint, 0)
   mark_crossed(item, item.available + op.quantity)
   set_id(field, EVENT.deducted, op.fingerprint, item, now)
-  add_row(n, STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
+  add_row(STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and fingerprint and item and quantity and quantity >= 1 and quantity <= LIMIT.max_quantity and buyer and room and actor then
     local op = { id = id, fingerprint = fingerprint, quantity = quantity, buyer = buyer, room = room, actor = actor }
-    decide(n, op, item)
+    decide(op, item)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -21,8 +21,8 @@ end
 local now = now_ms()
 if page and page >= 1 and page <= LIMIT.due_page then
   local members = redis.call('ZRANGE', due_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, page)
-  add_row(1, STATUS.ok, table.concat(members, '\n'))
+  add_row(STATUS.ok, table.concat(members, '\n'))
 else
-  add_row(1, STATUS.invalid_argument)
+  add_row(STATUS.invalid_argument)
 end
 return finish(epoch, seq, now)

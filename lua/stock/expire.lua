@@ -37,29 +37,29 @@ end
 read_ops(holds_key)
 local now = now_ms()
 
-local function decide(n, op)
+local function decide(op)
   local record = record_of(op)
   if not record then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = record[R_STATE], record[R_DEADLINE]
   if state ~= HELD or (op.attempt == 0 and now < deadline) then
-    add_row(n, STATUS.exists, deadline, state)
+    add_row(STATUS.exists, deadline, state)
   elseif not lines_match(record, op.lines) then
-    add_row(n, STATUS.items_mismatch)
+    add_row(STATUS.items_mismatch)
   else
     move_hold(EVENT.expired, op, record, 0)
     resolve_hold(op.id, record, EXPIRED, now)
-    add_row(n, STATUS.ok, deadline, EXPIRED)
+    add_row(STATUS.ok, deadline, EXPIRED)
   end
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -37,7 +37,7 @@ if not epoch then
 end
 
 -- @bind args
-local ops, ids = {}, {}
+local ops = {}
 for n = 1, OPS do
   -- @bind each
   if
@@ -45,13 +45,12 @@ for n = 1, OPS do
     and (attempt > 0 or (hold >= 1 and hold <= LIMIT.max_hold_seconds))
   then
     ops[n] = { id = id, attempt = attempt, hold = hold, until_ms = until_ms, actor = actor }
-    ids[#ids + 1] = id
   else
     ops[n] = false
   end
 end
 
-load_holds(holds_key, ids)
+load_holds(holds_key, ARGS, id_at + 1, id_at + OPS)
 local now = now_ms()
 
 local REFUSALS = {
@@ -60,17 +59,17 @@ local REFUSALS = {
   [RETURNED] = STATUS.reservation_returned,
 }
 
-local function decide(n, op)
-  local record = hold_records[op.id]
+local function decide(op)
+  local record = hold_of(op.id)
   if not record or record[R_ATTEMPT] ~= op.attempt then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = record[R_STATE], record[R_DEADLINE]
   if REFUSALS[state] then
-    add_row(n, REFUSALS[state])
+    add_row(REFUSALS[state])
   elseif state == EXPIRED or (op.attempt == 0 and now >= deadline) then
-    add_row(n, STATUS.hold_expired, deadline)
+    add_row(STATUS.hold_expired, deadline)
   else
     local wanted = op.attempt == 0 and now + op.hold * 1000 or op.until_ms
     if wanted > deadline then
@@ -79,18 +78,18 @@ local function decide(n, op)
       set_hold(op.id, record)
       add_due(deadline, op.id)
       add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, deadline, record[R_FINGERPRINT], op.attempt)
-      add_row(n, STATUS.ok, deadline, HELD)
+      add_row(STATUS.ok, deadline, HELD)
     else
-      add_row(n, STATUS.exists, deadline, HELD)
+      add_row(STATUS.exists, deadline, HELD)
     end
   end
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

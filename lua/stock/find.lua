@@ -40,14 +40,14 @@ end
 for n = 1, OPS do
   -- @bind each
   if not id then
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   else
     local hold = as_text(redis.call('HGET', holds_key, id))
     local claim = as_text(redis.call('HGET', claims_key, id))
     if hold == '' and claim == '' then
-      add_row(n, STATUS.reservation_not_found)
+      add_row(STATUS.reservation_not_found)
     else
-      add_row(n, STATUS.ok, hold, claim)
+      add_row(STATUS.ok, hold, claim)
     end
   end
 end

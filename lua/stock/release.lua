@@ -40,37 +40,37 @@ end
 read_ops(holds_key)
 local now = now_ms()
 
-local function decide(n, op)
+local function decide(op)
   local record = record_of(op)
   if not record then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = record[R_STATE], record[R_DEADLINE]
   if state == RELEASED or state == EXPIRED then
-    add_row(n, STATUS.exists, deadline, state)
+    add_row(STATUS.exists, deadline, state)
   elseif not lines_match(record, op.lines) then
-    add_row(n, STATUS.items_mismatch)
+    add_row(STATUS.items_mismatch)
   elseif state == CONFIRMED then
-    add_row(n, STATUS.reservation_confirmed)
+    add_row(STATUS.reservation_confirmed)
   elseif state == RETURNED then
-    add_row(n, STATUS.reservation_returned)
+    add_row(STATUS.reservation_returned)
   elseif op.attempt == 0 and now >= deadline then
     move_hold(EVENT.expired, op, record, 0)
     resolve_hold(op.id, record, EXPIRED, now)
-    add_row(n, STATUS.exists, deadline, EXPIRED)
+    add_row(STATUS.exists, deadline, EXPIRED)
   else
     move_hold(EVENT.released, op, record, 0)
     resolve_hold(op.id, record, RELEASED, now)
-    add_row(n, STATUS.ok, deadline, RELEASED)
+    add_row(STATUS.ok, deadline, RELEASED)
   end
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

@@ -11,12 +11,12 @@
 --- @key claims claim records, so that an id is not used twice
 --- @items stock buyers
 --- @each id id reservation id
---- @each fingerprint int hash of the reservation's content
+--- @each fingerprint hash hash of the reservation's content
 --- @each attempt int 0, or the attempt of the claim
 --- @each buyer idopt buyer, or empty
 --- @each hold int seconds, 0 for the items' own default
 --- @each room idopt waiting room the buyer was admitted by, or empty
---- @each actor text who causes it
+--- @each actor text who causes it, or empty: the buyer
 --- @line item item which item
 --- @line quantity int units
 --- @status ok deadline:ms hold:int state:int
@@ -53,71 +53,34 @@ end
 
 -- @bind args
 
--- Read every operation first: nothing is decided before all of them are parsed.
-local ops, ids, lone_ids = {}, {}, {}
-for n = 1, OPS do
-  -- @bind each
-  local lines, seen = nil, LINES > 1 and {}
-  local valid = id and fingerprint and attempt and buyer and hold and room and actor
-    and hold <= LIMIT.max_hold_seconds and LINES >= 1 and LINES <= LIMIT.max_lines
-  for line = 1, LINES do
-    -- @bind line
-    if not item or not quantity or quantity < 1 or quantity > LIMIT.max_quantity or (seen and seen[item]) then
-      valid = false
-    elseif line == 1 then
-      lines = { item, quantity }
-    elseif lines then
-      lines[line * 2 - 1], lines[line * 2] = item, quantity
-    end
-    if seen and item then
-      seen[item] = true
-    end
-  end
-  if valid then
-    ops[n] = {
-      id = id,
-      fingerprint = fingerprint,
-      attempt = attempt,
-      buyer = buyer,
-      hold = hold,
-      room = room,
-      actor = actor,
-      lines = lines,
-    }
-    ids[#ids + 1] = id
-    if attempt == 0 then
-      lone_ids[#lone_ids + 1] = id
-    end
-  else
-    ops[n] = false
-  end
-end
-
 local now = now_ms()
-load_holds(holds_key, ids)
+load_holds(holds_key, ARGS, id_at + 1, id_at + OPS)
 
--- An id that a claim of this partition uses cannot be a reservation of its own.
+-- An id that a claim of this partition uses cannot be a reservation of its own. Most partitions have no claim most of the time.
 local claimed = {}
-if #lone_ids > 0 then
-  local claims = redis.call('HMGET', claims_key, unpack(lone_ids))
-  for n = 1, #lone_ids do
-    claimed[lone_ids[n]] = claims[n]
+if redis.call('EXISTS', claims_key) == 1 then
+  local claims = redis.call('HMGET', claims_key, unpack(ARGS, id_at + 1, id_at + OPS))
+  for n = 1, OPS do
+    claimed[ARGS[id_at + n]] = claims[n]
   end
 end
 
-local function load_line(op, line)
+-- What the operation under way asks for. One table for all of them, one after the other: a table each was a tenth of the cost.
+local op = {}
+
+local function load_line(line)
   local index = op.lines[line]
   return load_item(index, KEYS[stock_base + index]), index, op.lines[line + 1]
 end
 
 -- Seconds of the hold: what the call asks for, else the shortest of its items' own.
-local function hold_seconds(op)
+local function hold_seconds()
   if op.hold > 0 then
     return op.hold
   end
   local shortest = 0
   for line = 1, #op.lines, 2 do
-    local item = load_line(op, line)
+    local item = load_line(line)
     local own = item and item.hold_seconds or 0
     if own > 0 and (shortest == 0 or own < shortest) then
       shortest = own
@@ -132,20 +95,20 @@ local function part_seconds(seconds)
 end
 
 -- Answers for an id that was used before; false when the operation has to be decided.
-local function answered_earlier(n, op, record)
+local function answered_earlier(record)
   if op.attempt == 0 and claimed[op.id] then
-    add_row(n, STATUS.id_conflict)
+    add_row(STATUS.id_conflict)
     return true
   end
   if not record then
     return false
   end
   if op.attempt > 0 and op.attempt < record[R_ATTEMPT] then
-    add_row(n, STATUS.superseded)
+    add_row(STATUS.superseded)
     return true
   end
-  if record[R_FINGERPRINT] ~= op.fingerprint or (record[R_ATTEMPT] == 0) ~= (op.attempt == 0) then
-    add_row(n, STATUS.id_conflict)
+  if record[R_FINGERPRINT] ~= hash_number(op.fingerprint) or (record[R_ATTEMPT] == 0) ~= (op.attempt == 0) then
+    add_row(STATUS.id_conflict)
     return true
   end
   if op.attempt > record[R_ATTEMPT] then
@@ -156,32 +119,34 @@ local function answered_earlier(n, op, record)
     -- sold, and says so: units that a claim has forgotten selling are not held a second time.
     record[R_ATTEMPT] = op.attempt
     if record[R_STATE] == HELD then
-      record[R_DEADLINE] = now + part_seconds(hold_seconds(op)) * 1000
+      record[R_DEADLINE] = now + part_seconds(hold_seconds()) * 1000
       add_due(record[R_DEADLINE], op.id)
     end
     set_hold(op.id, record)
-    add_event(EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, record[R_DEADLINE], op.fingerprint, op.attempt)
+    add_event(
+      EVENT.extended, '', op.id, 0, op.actor, '', NO_LEVEL, record[R_DEADLINE], record[R_FINGERPRINT], op.attempt
+    )
   end
   local state = record[R_STATE]
   if state == HELD and op.attempt == 0 and record[R_DEADLINE] <= now then
     state = EXPIRED
   end
-  add_row(n, STATUS.exists, record[R_DEADLINE], hold_seconds(op), state)
+  add_row(STATUS.exists, record[R_DEADLINE], hold_seconds(), state)
   return true
 end
 
-local function line_refusal(op, line)
-  local item, index, quantity = load_line(op, line)
+local function line_refusal(line)
+  local item, index, quantity = load_line(line)
   if not item then
     return STATUS.sku_not_found
   end
   return sale_refusal(item, index, op, quantity, now)
 end
 
-local function hold_units(op, deadline)
-  local lines, record, marked = op.lines, nil, false
+local function hold_units(deadline)
+  local lines, packed, marked, hash = op.lines, '', false, HASH_HEAD .. op.fingerprint
   for line = 1, #lines, 2 do
-    local item, index, quantity = load_line(op, line)
+    local item, index, quantity = load_line(line)
     local counted = 0
     if item.buyer_limit > 0 then
       counted = 1
@@ -189,55 +154,145 @@ local function hold_units(op, deadline)
     end
     move_units(item, -quantity, quantity, 0)
     marked = marked or item.available == 0 or item.low_mark > 0
-    if line == 1 then
-      record = { HELD, deadline, op.fingerprint, op.attempt, op.buyer, 0, item.ref, quantity, 0, counted }
-    else
-      local at = #record
-      record[at + 1], record[at + 2], record[at + 3], record[at + 4] = item.ref, quantity, 0, counted
-    end
-    add_event(
+    packed = packed .. pack_line(item.ref, quantity, 0, counted)
+    add_packed_event(
       EVENT.held, item.ref, op.id, quantity, op.actor, buyer_detail(counted == 1, op.buyer, op.actor), item,
-      deadline, op.fingerprint, op.attempt
+      deadline, hash, op.attempt
     )
   end
   -- After the lines, so that the events of one reservation stand next to each other.
   for line = 1, marked and #lines or 0, 2 do
-    local item, _, quantity = load_line(op, line)
+    local item, _, quantity = load_line(line)
     mark_crossed(item, item.available + quantity)
   end
-  set_hold(op.id, record)
+  add_hold(op.id, pack_record(HELD, deadline, hash, op.attempt, op.buyer, 0, #lines / 2, packed))
   add_due(deadline, op.id)
 end
 
-local function decide(n, op)
-  if answered_earlier(n, op, hold_records[op.id]) then
+local function decide()
+  if answered_earlier(hold_of(op.id)) then
     return
   end
   -- All lines are looked at; the refusal of the highest precedence answers.
   local refusal, refused_line, left
   for line = 1, #op.lines, 2 do
-    local status, remaining = line_refusal(op, line)
+    local status, remaining = line_refusal(line)
     if status and (not refusal or status < refusal) then
       refusal, refused_line, left = status, (line + 1) / 2, remaining
     end
   end
   if refusal then
-    add_row(n, refusal, refused_line, left or 0, refusal == STATUS.insufficient_stock and overdue(due_key, now) or 0)
+    add_row(refusal, refused_line, left or 0, refusal == STATUS.insufficient_stock and overdue(due_key, now) or 0)
     return
   end
-  local seconds = hold_seconds(op)
+  local seconds = hold_seconds()
   local deadline = now + (op.attempt == 0 and seconds or part_seconds(seconds)) * 1000
-  hold_units(op, deadline)
-  add_row(n, STATUS.ok, deadline, seconds, HELD)
+  hold_units(deadline)
+  add_row(STATUS.ok, deadline, seconds, HELD)
+end
+
+-- What most operations of a batch have in common is worked out once: those of one line, of an item that anybody may have, of
+-- which more is left than they ask for. Nothing can then be refused or marked. `plan_item` is false for any other item.
+local plan_index, plan_quantity, plan_hold = 0, 0, 0
+local plan_item, plan_seconds, plan_deadline
+local plan_record, plan_line, plan_event, plan_units, plan_until, level_format, level_base
+
+-- Operations that were held in this way, one after the other.
+local held = 0
+
+local function end_run()
+  if held > 0 then
+    add_rows(held, STATUS.ok, plan_deadline, plan_seconds, HELD)
+    held = 0
+  end
+end
+
+local function make_plan(index, quantity, hold)
+  end_run()
+  plan_index, plan_quantity, plan_hold = index, quantity, hold
+  local item = load_item(index, KEYS[stock_base + index])
+  plan_item = item and item.buyer_limit == 0 and item.low_mark == 0 and item.room == '' and now >= item.opens
+    and (item.closes == 0 or now < item.closes) and item
+  if not plan_item then
+    return
+  end
+  -- As long as versions and counts are short, they are packed in one call.
+  local most = math.max(item.available + item.reserved + item.sold, item.version + LIMIT.max_ops * LIMIT.max_lines)
+  if most < 65536 then
+    level_format, level_base = '>I3I3I3I3', 13434880
+  elseif most < 4294967296 then
+    level_format, level_base = '>I5I5I5I5', 884763262976
+  else
+    plan_item = false
+    return
+  end
+  plan_seconds = hold
+  if hold == 0 then
+    plan_seconds = item.hold_seconds > 0 and item.hold_seconds or LIMIT.default_hold_seconds
+  end
+  plan_deadline = now + plan_seconds * 1000
+  plan_until = pack_int(plan_deadline) .. HASH_HEAD
+  plan_record = array_head(R_LINES - 1 + LINE_WIDTH) .. pack_int(HELD) .. plan_until
+  plan_line = '\0' .. pack_line(item.ref, quantity, 0, 0)
+  plan_event, plan_units = false, pack_int(quantity)
+end
+
+local function hold_as_planned(id, hash, buyer)
+  local item, quantity = plan_item, plan_quantity
+  local available, reserved, version = item.available - quantity, item.reserved + quantity, item.version + 1
+  item.available, item.reserved, item.version = available, reserved, version
+  if not plan_event then
+    plan_event = pack_int(EVENT.held) .. pack_int(event_item(item.ref, item))
+    item.changed = true
+  end
+  local id_head, buyer_head = TEXT_HEADS[#id] or text_head(#id), TEXT_HEADS[#buyer] or text_head(#buyer)
+  add_hold(id, plan_record .. hash .. '\0' .. buyer_head .. buyer .. plan_line)
+  add_event_bytes(
+    plan_event .. id_head .. id .. plan_units .. buyer_head .. buyer .. '\160'
+      .. pack(level_format, level_base + available, level_base + reserved, level_base + item.sold, level_base + version)
+      .. plan_until .. hash .. '\0'
+  )
+  add_due(plan_deadline, id)
+  held = held + 1
 end
 
 for n = 1, OPS do
-  if ops[n] then
-    decide(n, ops[n])
-  else
-    add_row(n, STATUS.invalid_argument)
+  -- @bind each
+  local valid = (id and fingerprint and attempt and buyer and hold and room and actor) ~= nil
+    and hold <= LIMIT.max_hold_seconds and LINES >= 1 and LINES <= LIMIT.max_lines
+  local lines, seen = nil, LINES > 1 and {}
+  for line = 1, LINES do
+    -- @bind line
+    if not item or not quantity or quantity < 1 or quantity > LIMIT.max_quantity or (seen and seen[item]) then
+      valid = false
+    elseif seen then
+      lines = lines or {}
+      lines[line * 2 - 1], lines[line * 2] = item, quantity
+      seen[item] = true
+    elseif valid then
+      if item ~= plan_index or quantity ~= plan_quantity or hold ~= plan_hold then
+        make_plan(item, quantity, hold)
+      end
+      if plan_item and attempt == 0 and quantity < plan_item.available and not hold_records[id] and not claimed[id]
+        and (actor == '' or actor == buyer) then
+        hold_as_planned(id, fingerprint, buyer)
+        valid = nil
+      else
+        lines = { item, quantity }
+      end
+    end
+  end
+  if valid then
+    op.id, op.fingerprint, op.attempt, op.buyer, op.hold, op.room = id, fingerprint, attempt, buyer, hold, room
+    op.actor, op.lines = actor == '' and buyer or actor, lines
+    end_run()
+    decide()
+  elseif valid == false then
+    end_run()
+    add_row(STATUS.invalid_argument)
   end
 end
+end_run()
 
 local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 for index = 1, ITEMS do

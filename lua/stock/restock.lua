@@ -36,32 +36,32 @@ end
 -- @bind args
 local now = now_ms()
 
-local function decide(n, id, fingerprint, index, quantity, reason, actor)
+local function decide(id, fingerprint, index, quantity, reason, actor)
   local item = load_item(index, KEYS[stock_base + index])
   if not item then
-    add_row(n, STATUS.sku_not_found)
+    add_row(STATUS.sku_not_found)
     return
   end
   local field = id_field(id, item.ref)
-  if answered_before(n, load_id(ids_key, field), EVENT.restocked, fingerprint) then
+  if answered_before(load_id(ids_key, field), EVENT.restocked, fingerprint) then
     return
   end
   if item.available + item.reserved + item.sold + quantity > LIMIT.max_stock then
-    add_row(n, STATUS.stock_limit, item.available)
+    add_row(STATUS.stock_limit, item.available)
     return
   end
   move_units(item, quantity, 0, 0)
   add_event(EVENT.restocked, item.ref, id, quantity, actor, reason, item, 0, fingerprint, 0)
   set_id(field, EVENT.restocked, fingerprint, item, now)
-  add_row(n, STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
+  add_row(STATUS.ok, item.available, item.reserved, item.sold, item.version, now)
 end
 
 for n = 1, OPS do
   -- @bind each
   if id and fingerprint and item and quantity and quantity >= 1 and quantity <= LIMIT.max_stock and reason and actor then
-    decide(n, id, fingerprint, item, quantity, reason, actor)
+    decide(id, fingerprint, item, quantity, reason, actor)
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

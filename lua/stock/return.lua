@@ -37,7 +37,7 @@ if not epoch then
 end
 
 -- @bind args
-local ops, ids = {}, {}
+local ops = {}
 for n = 1, OPS do
   -- @bind each
   local lines, totals = {}, {}
@@ -49,13 +49,12 @@ for n = 1, OPS do
   end
   if valid then
     ops[n] = { id = id, attempt = attempt, actor = actor, lines = lines, totals = totals }
-    ids[#ids + 1] = id
   else
     ops[n] = false
   end
 end
 
-load_holds(holds_key, ids)
+load_holds(holds_key, ARGS, id_at + 1, id_at + OPS)
 local now = now_ms()
 
 -- The first line that would bring back more than it sold.
@@ -91,43 +90,43 @@ local function bring_back(op, record)
   return moved, complete
 end
 
-local function decide(n, op)
-  local record = hold_records[op.id]
+local function decide(op)
+  local record = hold_of(op.id)
   if not record or record[R_ATTEMPT] ~= op.attempt then
-    add_row(n, STATUS.reservation_not_found)
+    add_row(STATUS.reservation_not_found)
     return
   end
   local state, deadline = record[R_STATE], record[R_DEADLINE]
   if not lines_match(record, op.lines) then
-    add_row(n, STATUS.items_mismatch)
+    add_row(STATUS.items_mismatch)
     return
   elseif state == RELEASED then
-    add_row(n, STATUS.reservation_released)
+    add_row(STATUS.reservation_released)
     return
   elseif state == EXPIRED or (state == HELD and op.attempt == 0 and now >= deadline) then
-    add_row(n, STATUS.hold_expired, deadline)
+    add_row(STATUS.hold_expired, deadline)
     return
   elseif state == HELD then
-    add_row(n, STATUS.reservation_held)
+    add_row(STATUS.reservation_held)
     return
   end
   local exceeding = exceeding_line(op, record)
   if exceeding then
-    add_row(n, STATUS.return_exceeds_sold, exceeding, record[R_LINES + (exceeding - 1) * LINE_WIDTH + 1])
+    add_row(STATUS.return_exceeds_sold, exceeding, record[R_LINES + (exceeding - 1) * LINE_WIDTH + 1])
     return
   end
   local moved, complete = bring_back(op, record)
   if moved then
     resolve_hold(op.id, record, complete and RETURNED or CONFIRMED, now)
   end
-  add_row(n, moved and STATUS.ok or STATUS.exists, deadline, record[R_STATE])
+  add_row(moved and STATUS.ok or STATUS.exists, deadline, record[R_STATE])
 end
 
 for n = 1, OPS do
   if ops[n] then
-    decide(n, ops[n])
+    decide(ops[n])
   else
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   end
 end
 

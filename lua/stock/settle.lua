@@ -79,7 +79,7 @@ local settled, taken = {}, {}
 for n = 1, OPS do
   -- @bind each
   if not member or not later then
-    add_row(n, STATUS.invalid_argument)
+    add_row(STATUS.invalid_argument)
   else
     local score = redis.call('ZSCORE', due_key, member)
     local forgotten = 0
@@ -92,7 +92,7 @@ for n = 1, OPS do
         forgotten = settle(member)
       end
     end
-    add_row(n, STATUS.ok, forgotten)
+    add_row(STATUS.ok, forgotten)
   end
 end
 

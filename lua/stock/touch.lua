@@ -21,7 +21,7 @@ end
 -- @bind args
 for n = 1, OPS do
   -- @bind each
-  add_row(n, id and STATUS.ok or STATUS.invalid_argument)
+  add_row(id and STATUS.ok or STATUS.invalid_argument)
 end
 redis.call('HSET', meta_key, 'seq', seq)
 return finish(epoch, seq, now_ms())

@@ -39,7 +39,7 @@ const MUTANTS: readonly Mutant[] = [
     from: "redis.call('HSET', meta, 'seq', last)",
     to: '',
   },
-  { name: 'events are numbered one too low', script: 'stock/confirm', from: 'epoch, seq + 1,', to: 'epoch, seq,' },
+  { name: 'events are numbered one too low', script: 'stock/confirm', from: 'pack_int(seq + 1)', to: 'pack_int(seq)' },
   {
     name: 'one unit too many is sold',
     script: 'stock/deduct',
@@ -59,6 +59,24 @@ const MUTANTS: readonly Mutant[] = [
     script: 'stock/restock',
     from: 'record[2] ~= fingerprint',
     to: 'false',
+  },
+  {
+    name: 'an id that is known is held again',
+    script: 'stock/reserve',
+    from: 'not hold_records[id] and',
+    to: '',
+  },
+  {
+    name: 'an id of a claim is held',
+    script: 'stock/reserve',
+    from: 'and not claimed[id]',
+    to: '',
+  },
+  {
+    name: 'buyers have no limit when they are many',
+    script: 'stock/reserve',
+    from: 'item.buyer_limit == 0 and',
+    to: '',
   },
   {
     name: 'an older attempt is let through',

@@ -113,8 +113,9 @@ function knownId(state: State, op: StockReserveOp, now: number): Decision | unde
 const isOver = (hold: Hold, now: number): boolean =>
   hold.phase === 'held' && hold.attempt === 0 && hold.deadline <= now;
 
-export const reserve: Rule<StockReserveOp> = (state, op, now) => {
-  if (!reserveIsValid(op)) return INVALID;
+export const reserve: Rule<StockReserveOp> = (state, asked, now) => {
+  if (!reserveIsValid(asked)) return INVALID;
+  const op = { ...asked, actor: asked.actor === '' ? asked.buyer : asked.actor };
   const known = knownId(state, op, now);
   if (known) return known;
   const refusal = first(

@@ -238,7 +238,7 @@ class Wording {
           buyer,
           hold: draft.hold,
           room: this.room(),
-          actor: this.actor(buyer),
+          actor: draft.choice % 2 === 0 && this.actor(buyer) === buyer ? '' : this.actor(buyer),
         };
         return { ...asked, lines: this.lines(id) };
       }

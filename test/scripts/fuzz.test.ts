@@ -78,7 +78,7 @@ const HOSTILE: readonly Hostile[] = [
 /** Once for each type of place. */
 const HUGE = ['x'.repeat(MEGABYTE), Buffer.alloc(10 * MEGABYTE, '7')];
 
-type PlaceType = 'int' | 'sint' | 'id' | 'idopt' | 'text' | 'item' | 'count';
+type PlaceType = 'int' | 'sint' | 'hash' | 'id' | 'idopt' | 'text' | 'item' | 'count' | 'shape';
 interface Place {
   readonly name: string;
   readonly type: PlaceType;
@@ -99,6 +99,8 @@ function admits(type: PlaceType, value: Hostile, items: number, was: Wire): bool
       return number !== undefined;
     case 'sint':
       return number !== undefined || (text.startsWith('-') && asInt(text.slice(1)) !== undefined);
+    case 'hash':
+      return bytes.length === 6;
     case 'id':
       return /^[A-Za-z0-9._~-]{1,128}$/.test(text);
     case 'idopt':
@@ -109,6 +111,8 @@ function admits(type: PlaceType, value: Hostile, items: number, was: Wire): bool
       return number !== undefined && number >= 1 && number <= items;
     case 'count':
       return number === Number(was);
+    case 'shape':
+      return text === was;
   }
 }
 
@@ -122,10 +126,11 @@ function placesOf(script: ScriptInfo, argv: readonly Wire[]): Place[] {
     }));
   const [args, each, line] = [fields('arg'), fields('each'), fields('line')];
   const places = [...args];
-  if (each.length) places.push({ name: 'operations', type: 'count' }, ...each);
+  if (each.length) places.push({ name: 'operations', type: 'count' }, { name: 'shape', type: 'shape' }, ...each);
   if (line.length) {
     places.push({ name: 'lines', type: 'count' });
-    while (places.length < argv.length) places.push(...line);
+    const lines = (argv.length - places.length) / line.length;
+    for (const field of line) for (let n = 0; n < lines; n++) places.push(field);
   }
   return places;
 }
@@ -245,11 +250,13 @@ async function refill(target: Target): Promise<void> {
 async function send(target: Target, argv: readonly Hostile[]): Promise<string | number> {
   try {
     const reply = await target.partition.raw(target.script, target.keys, argv);
-    return reply[REPLY_HEADER] ?? reply[0]!;
+    return reply[REPLY_HEADER + 1] ?? reply[0]!;
   } catch (error) {
     return (error as Error).message;
   }
 }
+
+const plain = (value: Wire): Hostile => (typeof value === 'number' ? String(value) : value);
 
 const shown = (value: Hostile): string => {
   const text = typeof value === 'string' ? JSON.stringify(value) : value.subarray(0, 20).toString('hex');
@@ -264,7 +271,7 @@ interface Attempt {
 }
 
 function replaced(target: Target, changes: ReadonlyMap<number, Hostile>): Attempt {
-  const argv: Hostile[] = target.argv.map(String);
+  const argv: Hostile[] = target.argv.map(plain);
   let admitted = true;
   for (const [at, value] of changes) {
     argv[at] = value;
@@ -299,7 +306,7 @@ async function judge(target: Target, attempt: Attempt): Promise<string[]> {
 async function fuzz(t: Test, target: Target): Promise<void> {
   t.equal(target.places.length, target.argv.length, 'a type for every place');
   await refill(target);
-  t.equal(await send(target, target.argv.map(String)), statuses.ok.number, 'the call is good as it stands');
+  t.equal(await send(target, target.argv.map(plain)), statuses.ok.number, 'the call is good as it stands');
   await refill(target);
   const huge = new Set<PlaceType>();
   const problems: string[] = [];

@@ -7,6 +7,7 @@ import { atEnd } from '../harness/index.js';
 
 /** Position of the key of the commands scripts use; undefined: none. A command that is not here is a finding. */
 const KEY_AT: Readonly<Record<string, number | undefined>> = {
+  exists: 1,
   time: undefined,
   cluster: undefined,
   hget: 1,

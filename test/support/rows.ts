@@ -178,7 +178,7 @@ async function frameRows<Args, Op, R>(t: Test, partition: ScriptPartition, spec:
   const snapshot = await partition.snapshot();
   if (!script.vectorised) {
     const reply = await partition.raw(script, partition.keysOf(script, items), []);
-    t.equal(reply[4], statuses.invalid_argument.number, 'no arguments');
+    t.equal(reply[5], statuses.invalid_argument.number, 'no arguments');
     t.strictSame(changedKeys(snapshot, await partition.snapshot()), [], 'every byte as it was');
     return;
   }

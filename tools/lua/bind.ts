@@ -4,7 +4,7 @@ import type { Field, Header } from './header.js';
 import { place, type SourceLine } from './source.js';
 
 export type BindName = 'keys' | 'args' | 'each' | 'line';
-const BIND = /^(\s*)--\s*@bind\b\s*(.*?)\s*$/;
+const BIND = /^(\s*)--\s*@bind\b\s*(\S*)\s*(.*?)\s*$/;
 
 /** Rewrites the bind lines of the body in place and tells which bindings are there. */
 export function expandBinds(header: Header, body: SourceLine[], diagnostics: Diagnostics): Set<BindName> {
@@ -19,23 +19,38 @@ export function expandBinds(header: Header, body: SourceLine[], diagnostics: Dia
       line.text = '';
       continue;
     }
+    const chosen = choose(name, match[3]!, header, (problem) => diagnostics.error(at, problem));
     if (seen.has(name) && (name === 'keys' || name === 'args')) diagnostics.error(at, `@bind ${name} stands twice`);
     if (name === 'each' && !header.each.length) diagnostics.error(at, '@bind each, but the header has no @each');
     if (name === 'line' && !header.line.length) diagnostics.error(at, '@bind line, but the header has no @line');
     if ((name === 'each' || name === 'line') && !seen.has('args'))
       diagnostics.error(at, `@bind ${name} must come after @bind args`);
     seen.add(name);
-    line.text = match[1]! + BINDERS[name](header);
+    line.text = match[1]! + BINDERS[name](chosen);
     line.bound = true;
   }
   return seen;
+}
+
+/** The header with those fields only that the line names; all of them where it names none. */
+function choose(name: BindName, names: string, header: Header, complain: (problem: string) => void): Header {
+  if (names === '') return header;
+  if (name !== 'each') {
+    complain(`@bind ${name} takes no names`);
+    return header;
+  }
+  const wanted = new Set(names.split(/\s+/));
+  const each = header.each.filter((field) => wanted.delete(field.name));
+  const line = wanted.delete('lines') ? header.line : [];
+  for (const unknown of wanted) complain(`@bind each ${unknown}: the header has no @each ${unknown}`);
+  return { ...header, each, line };
 }
 
 const BINDERS: Readonly<Record<BindName, (header: Header) => string>> = {
   keys: bindKeys,
   args: bindArgs,
   each: bindEach,
-  line: ({ line }) => (line.length ? bindFields(line) : ''),
+  line: bindLine,
 };
 
 function bindKeys({ keys, items }: Header): string {
@@ -60,40 +75,78 @@ function bindArgs({ items, args, each, line }: Header): string {
     parts.push(
       `local ${args.map((a) => a.name).join(', ')} = ${args.map((a, i) => check(a, `ARGV[${i + 1}]`)).join(', ')}`,
     );
-  if (each.length)
-    parts.push(
-      `local OPS = to_int(ARGV[${args.length + 1}])`,
-      frameCheck(args.length + 1, items.length > 0, each.length, line.length),
-      `local at = ${args.length + 1}`,
-    );
+  if (each.length) parts.push(bindColumns(args.length + 1, items.length > 0, each, line));
   return parts.join('; ');
 }
 
+const REFUSE = "return redis.error_reply('HOLDFASTARG counts do not fit the keys and arguments')";
+/** In the shape of a call: one cell for each operation (or line). The other is `=`: one cell for all of them. */
+const OWN = '+'.charCodeAt(0);
+
 /**
+ * Operations travel by columns. A column whose values are all the same is one cell, parsed once: in a batch most are. `shape` has a
+ * character for each column; the first column is never shared, so that a wrong count of operations always shows.
+ *
  * Counts come from outside and drive loops: one of 2^53 would hang the node, one that is off by one would read the fields of the
  * next operation as its own. So the whole frame has to fit before any field is looked at.
  */
-function frameCheck(counts: number, items: boolean, each: number, line: number): string {
-  const refuse = "return redis.error_reply('HOLDFASTARG counts do not fit the keys and arguments')";
+function bindColumns(counts: number, items: boolean, each: readonly Field[], line: readonly Field[]): string {
+  const columns = each.length + (line.length ? 1 + line.length : 0);
   const own = items ? ' or ITEMS % 1 ~= 0 or ITEMS > LIMIT.max_items' : '';
-  const exact = line ? '' : ` or #ARGV ~= ${counts} + OPS * ${each}`;
-  const all = `if not OPS or OPS < 1 or OPS > LIMIT.max_ops${own}${exact} then ${refuse} end`;
-  if (!line) return all;
-  const skip = `last = lines and last + ${each + 1} + lines * ${line}`;
-  return (
-    `${all}; local last = ${counts}; for _ = 1, OPS do local lines = to_int(ARGV[last + ${each + 1}]); ${skip}; ` +
-    `if not last or last > #ARGV then ${refuse} end end; if last ~= #ARGV then ${refuse} end`
-  );
+  const extra = items ? ', ITEMS' : '';
+  const parts = [
+    `local ARGS, OPS, shape = ARGV, to_int(ARGV[${counts}]), ARGV[${counts + 1}]`,
+    `if not OPS or OPS < 1 or OPS > LIMIT.max_ops${own} or not shape or #shape ~= ${columns}` +
+      ` or not string.find(shape, '^%+[=+]*$') then ${REFUSE} end`,
+    `local last = ${counts + 1}`,
+    // Where a column begins, how far it moves with each operation, and its value where all have the same.
+    `local function column(n, count, parse) if string.byte(shape, n) == ${OWN} then local from = last; last = last + count; ` +
+      `return from, 1 end; last = last + 1; return last, 0, parse(ARGS[last]${extra}) end`,
+  ];
+  each.forEach((field, i) => parts.push(bindColumn(field.name, i + 1, 'OPS', parserOf(field))));
+  if (line.length) {
+    parts.push(
+      bindColumn('LINES', each.length + 1, 'OPS', 'to_int'),
+      'local line_count, line_at = 0, 0',
+      'for n = 1, OPS do local lines = LINES_all or to_int(ARGS[LINES_at + n * LINES_step]); ' +
+        'line_count = lines and line_count + lines or 1 / 0 end',
+      `if line_count > LIMIT.max_ops * LIMIT.max_lines then ${REFUSE} end`,
+    );
+    line.forEach((field, i) =>
+      parts.push(bindColumn(`line_${field.name}`, each.length + 2 + i, 'line_count', parserOf(field))),
+    );
+  }
+  parts.push(`if last ~= #ARGS then ${REFUSE} end`);
+  return parts.join('; ');
 }
 
+function bindColumn(name: string, position: number, count: string, parse: string): string {
+  return `local ${name}_at, ${name}_step, ${name}_all = column(${position}, ${count}, ${parse})`;
+}
+
+/** Inside `for n = 1, OPS do`. */
 function bindEach({ each, line }: Header): string {
-  if (!each.length) return '';
-  return bindFields(each) + (line.length ? '; local LINES = to_int(ARGV[at + 1]); at = at + 1' : '');
+  const names = each.map((f) => f.name);
+  const values = each.map((f) => cell(f, f.name, 'n'));
+  if (line.length) {
+    names.push('LINES');
+    values.push('LINES_all or to_int(ARGS[LINES_at + n * LINES_step])');
+  }
+  return names.length ? `local ${names.join(', ')} = ${values.join(', ')}` : '';
 }
 
-function bindFields(fields: readonly Field[]): string {
-  const values = fields.map((f, i) => check(f, `ARGV[at + ${i + 1}]`)).join(', ');
-  return `local ${fields.map((f) => f.name).join(', ')} = ${values}; at = at + ${fields.length}`;
+/** Inside a loop over the lines of the operation, once for each. */
+function bindLine({ line }: Header): string {
+  const values = line.map((f) => cell(f, `line_${f.name}`, 'line_at'));
+  return line.length ? `line_at = line_at + 1; local ${line.map((f) => f.name).join(', ')} = ${values.join(', ')}` : '';
+}
+
+function cell(field: Field, column: string, n: string): string {
+  return `${column}_all or ${check(field, `ARGS[${column}_at + ${n} * ${column}_step]`)}`;
+}
+
+function parserOf(field: Field): string {
+  return `to_${field.type}`;
 }
 
 function check(field: Field, value: string): string {

@@ -31,7 +31,7 @@ export function emitScript(script: CompiledScript, registry: Registry): string {
   const constants = header.statuses.filter((s) => !s.columns.length);
   return [
     `${BANNER} Source: ${file}`,
-    "import { unknownStatus, type ReplyValue, type Script, type Wire } from '../script.js';",
+    "import { unknownStatus, type Cells, type ReplyValue, type Script } from '../script.js';",
     '',
     ...fieldsInterface(`${type}Args`, header.args, `Arguments of \`${name}\` that hold for the whole call.`),
     ...(header.line.length
@@ -63,9 +63,8 @@ export function emitScript(script: CompiledScript, registry: Registry): string {
     `  events: [${header.events.map((e) => quote(e.name)).join(', ')}],`,
     `  origins: [${script.origins.map(([s, f, l]) => `[${s}, ${quote(f)}, ${l}]`).join(', ')}],`,
     ...encodeArgs(header.args, type),
-    ...encodeOp(script, op),
+    ...encodeOps(script, op),
     ...forEachItem(script, op),
-    ...opWidth(script, op),
     ...decodeRow(script, type, registry),
     '};',
     '',
@@ -75,6 +74,7 @@ export function emitScript(script: CompiledScript, registry: Registry): string {
 const TS_TYPES: Readonly<Record<FieldType, string>> = {
   int: 'number',
   sint: 'number',
+  hash: 'number',
   id: 'string',
   idopt: 'string',
   text: 'string',
@@ -84,6 +84,7 @@ const TS_TYPES: Readonly<Record<FieldType, string>> = {
 const UNITS: Readonly<Record<FieldType, string>> = {
   int: 'integer, 0 to 2^53-1',
   sint: 'integer, may be negative',
+  hash: 'integer, 0 to 2^48-1',
   id: '1 to 128 of A-Za-z0-9._-~',
   idopt: 'empty, or 1 to 128 of A-Za-z0-9._-~',
   text: 'text',
@@ -131,33 +132,66 @@ function constantName(status: string): string {
 function encodeArgs(args: readonly Field[], type: string): string[] {
   if (!args.length) return ['  encodeArgs() {},'];
   return [
-    `  encodeArgs(args: ${type}Args, out: Wire[]) {`,
-    `    out.push(${args.map((a) => `args.${camel(a.name)}`).join(', ')});`,
+    `  encodeArgs(args: ${type}Args, out: Cells) {`,
+    ...args.map((a) => `    out.cell(args.${camel(a.name)});`),
     '  },',
   ];
 }
 
-function encodeOp({ header }: CompiledScript, op: string): string[] {
-  if (!header.each.length) return ['  encodeOp() {},'];
-  const value = (from: string, f: Field): string =>
-    f.type === 'item' ? `itemIndex(${from}.${camel(f.name)})` : `${from}.${camel(f.name)}`;
-  const first = header.each.map((f) => value('op', f));
-  const lines = header.line.length
-    ? [
-        `    const lines = op.lines;`,
-        `    out.push(${[...first, 'lines.length'].join(', ')});`,
-        `    for (let i = 0; i < lines.length; i++) {`,
-        `      const line = lines[i]!;`,
-        `      out.push(${header.line.map((f) => value('line', f)).join(', ')});`,
-        `    }`,
-      ]
-    : [`    out.push(${first.join(', ')});`];
-  const usesItems = [...header.each, ...header.line].some((f) => f.type === 'item');
+/** Column by column: what all operations have in common is one cell. Straight-line code, so that it is fast. */
+function encodeOps({ header }: CompiledScript, op: string): string[] {
+  if (!header.each.length) return ['  encodeOps() {},'];
+  const { each, line } = header;
+  const usesItems = [...each, ...line].some((f) => f.type === 'item');
+  const body = each.slice(1).flatMap((f, i) => shapeOf(`s${i + 1}`, `op.${camel(f.name)}`, false));
+  if (line.length) {
+    body.push(...shapeOf('sLines', 'op.lines.length', false));
+    body.push(...line.flatMap((f) => shapeOf(`s_${camel(f.name)}`, camel(f.name), true)));
+  }
+  const marks = [
+    ...each.slice(1).map((_, i) => `s${i + 1}`),
+    ...(line.length ? ['sLines', ...line.map((f) => `s_${camel(f.name)}`)] : []),
+  ].map((name) => `(${name} ? '=' : '+')`);
+  body.push('    out.cell(ops.length);', `    out.cell(${["'+'", ...marks].join(' + ')});`);
+  each.forEach((f, i) => body.push(...cellsOf(i === 0 ? 'false' : `s${i}`, f, `op.${camel(f.name)}`, false)));
+  if (line.length) {
+    body.push(...cellsOf('sLines', undefined, 'op.lines.length', false));
+    for (const f of line) body.push(...cellsOf(`s_${camel(f.name)}`, f, camel(f.name), true));
+  }
   return [
-    `  encodeOp(op: ${op}, ${usesItems ? '' : '_'}itemIndex: (ref: string) => number, out: Wire[]) {`,
-    ...lines,
+    `  encodeOps(ops: readonly ${op}[], ${usesItems ? '' : '_'}itemIndex: (ref: string) => number, out: Cells) {`,
+    '    const many = ops.length > 1;',
+    ...body,
     '  },',
   ];
+}
+
+/** Whether all operations (or all lines of all of them) have the same value there. */
+function shapeOf(name: string, value: string, lines: boolean): string[] {
+  if (!lines)
+    return [
+      `    let ${name} = many;`,
+      `    if (many) { const first = ${value.replace('op.', 'ops[0]!.')}; for (let i = 1; ${name} && i < ops.length; i++) ${name} = ${value.replace('op.', 'ops[i]!.')} === first; }`,
+    ];
+  return [
+    `    let ${name} = many && ops[0]!.lines.length > 0;`,
+    `    if (${name}) { const first = ops[0]!.lines[0]!.${value}; for (let i = 0; ${name} && i < ops.length; i++) { const { lines } = ops[i]!; for (let j = 0; ${name} && j < lines.length; j++) ${name} = lines[j]!.${value} === first; } }`,
+  ];
+}
+
+function cellsOf(shared: string, field: Field | undefined, value: string, lines: boolean): string[] {
+  const put = (from: string): string =>
+    field?.type === 'item'
+      ? `out.cell(itemIndex(${from}))`
+      : field?.type === 'hash'
+        ? `out.hash(${from})`
+        : `out.cell(${from})`;
+  const own = lines
+    ? `for (let i = 0; i < ops.length; i++) { const { lines } = ops[i]!; for (let j = 0; j < lines.length; j++) ${put(`lines[j]!.${value}`)}; }`
+    : `for (let i = 0; i < ops.length; i++) ${put(value.replace('op.', 'ops[i]!.'))};`;
+  if (shared === 'false') return [`    ${own}`];
+  const first = lines ? `ops[0]!.lines[0]!.${value}` : value.replace('op.', 'ops[0]!.');
+  return [`    if (${shared}) ${put(first)};`, `    else ${own}`];
 }
 
 function forEachItem({ header }: CompiledScript, op: string): string[] {
@@ -171,12 +205,6 @@ function forEachItem({ header }: CompiledScript, op: string): string[] {
       ]
     : [];
   return [`  forEachItem(op: ${op}, fn: (ref: string) => void) {`, ...own, ...loop, '  },'];
-}
-
-function opWidth({ header }: CompiledScript, op: string): string[] {
-  const { each, line } = header;
-  if (!line.length) return ['  opWidth() {', `    return ${each.length};`, '  },'];
-  return [`  opWidth(op: ${op}) {`, `    return ${each.length + 1} + ${line.length} * op.lines.length;`, '  },'];
 }
 
 function decodeRow({ header, name }: CompiledScript, type: string, registry: Registry): string[] {

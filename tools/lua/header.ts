@@ -3,7 +3,7 @@ import type { Diagnostics, Position } from './diagnostics.js';
 import type { Registry } from './registry.js';
 import { place, type SourceLine } from './source.js';
 
-export const FIELD_TYPES = ['int', 'sint', 'id', 'idopt', 'text', 'record', 'item'] as const;
+export const FIELD_TYPES = ['int', 'sint', 'hash', 'id', 'idopt', 'text', 'record', 'item'] as const;
 export type FieldType = (typeof FIELD_TYPES)[number];
 export const COLUMN_TYPES = ['int', 'ms', 'text'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
@@ -54,7 +54,7 @@ const COLUMN = /^[a-z][A-Za-z0-9_]*$/;
 const RESERVED = new Set(
   (
     'and break do else elseif end false for function if in local nil not or repeat return then true until while ' +
-    'at redis cjson cmsgpack struct bit string table math tonumber tostring type pairs ipairs next select unpack error assert pcall'
+    'ARGS OPS LINES shape last column line_count line_at n redis cjson cmsgpack struct bit string table math tonumber tostring type pairs ipairs next select unpack error assert pcall'
   ).split(' '),
 );
 

@@ -45,7 +45,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'other-content',
     describe: 'another content under the id of a reservation passes for the same',
-    edits: [{ in: 'lua/stock/reserve', from: 'record[R_FINGERPRINT] ~= op.fingerprint or ', to: '' }],
+    edits: [{ in: 'lua/stock/reserve', from: 'record[R_FINGERPRINT] ~= hash_number(op.fingerprint) or ', to: '' }],
     faults: [],
     points: [3, 5],
   },

@@ -58,7 +58,7 @@ t.test('the encoded command has the cells of the plain encoding, keys first, in 
     String(stockReserve.fixedKeys.length + stockReserve.itemKeys.length * 3),
     ...stockReserve.fixedKeys.map((kind) => keys.fixed(kind, 3)),
     ...stockReserve.itemKeys.flatMap((kind) => items.map((ref) => keys.item(kind, 3, ref))),
-    ...argv.map(String),
+    ...argv.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : String(cell))),
   ];
   t.strictSame(parse(new Encoder(keys, scripts).evalsha(batch)), expected);
   const once = new Batch(stockDue, 5, { args: { page: 7 }, ops: [] });

@@ -45,7 +45,8 @@ end
 local rows = { STATUS.ok, epoch, shift, 1700000000000 }
 for n = 1, OPS do
   -- @bind each
-  local base = 4 + (n - 1) * WIDTH
+  local base = 5 + (n - 1) * (WIDTH + 1)
+  rows[base] = 1
   for i = 1, WIDTH do
     rows[base + i] = 0
   end
@@ -84,7 +85,7 @@ end
 redis.log(redis.LOG_DEBUG, "it's \\\\ a \\"test\\" \\1\\n \${x} \`", [[two
   
 lines --[=[ ]])
-return { STATUS.ok, 0, 0, 0, STATUS.ok, tonumber(redis.call('HGET', meta_key, '1') or 0) }
+return { STATUS.ok, 0, 0, 0, 1, STATUS.ok, tonumber(redis.call('HGET', meta_key, '1') or 0) }
 `,
 };
 
@@ -133,7 +134,8 @@ t.test('generated code passes the type check, and its types refuse what is wrong
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
     target: ts.ScriptTarget.ES2022,
     lib: ['lib.es2023.d.ts'],
-    types: [],
+    types: ['node'],
+    typeRoots: [join(projectRoot(), 'node_modules/@types')],
     strict: true,
     noEmit: true,
     noUncheckedIndexedAccess: true,
@@ -173,7 +175,12 @@ t.test('a round trip through Redis', { timeout: 60_000 }, async (t) => {
   const run = async (args: { epoch: number; shift: number }): Promise<ReplyValue[]> => {
     const { items, argv } = encodeCall(boxMove, args, ops);
     t.strictSame(items, ['x:1', 'y:2', 'z:3'], 'each item once, in the order of first use');
-    t.equal(argv.length, 2 + 1 + ops.reduce((sum, op) => sum + boxMove.opWidth(op), 0));
+    t.strictSame(argv.slice(2, 4), [4, '+++++++'], 'number and shape: no column is the same for all');
+    t.equal(
+      argv.length,
+      2 + 2 + 4 * (4 + 1) + 2 * 4,
+      'two arguments, the frame, five columns of operations, two of lines',
+    );
     const keys = ['meta', ...boxMove.itemKeys.flatMap((kind) => items.map((item) => `${kind}:${item}`))];
     return (await redis.evalsha(boxMove.sha1, keys.length, ...keys, ...argv)) as ReplyValue[];
   };
@@ -219,6 +226,23 @@ async function findError(t: Test, redis: Redis, script: Move): Promise<void> {
   t.match(locateError(script, failure as string), /lua\/include\/back\.lua:5\b/);
 }
 
+t.test('what all operations have in common is one cell', { timeout: 60_000 }, async (t) => {
+  const { boxMove } = await load();
+  const op = (id: string, item: string): MoveOp => ({
+    id,
+    buyerId: 'ann',
+    from: 'x:1',
+    note: '',
+    lines: [{ item, quantity: 1 }],
+  });
+  const shapes = (ops: MoveOp[]) => encodeCall(boxMove, { epoch: 1, shift: 0 }, ops).argv.slice(2);
+  t.strictSame(shapes([op('a', 'x:1'), op('b', 'x:1')]), [2, '+======', 'a', 'b', 'ann', 1, '', 1, 1, 1]);
+  t.strictSame(shapes([op('a', 'x:1'), op('a', 'y:1')]), [2, '+====+=', 'a', 'a', 'ann', 1, '', 1, 1, 2, 1]);
+  const none = { ...op('c', ''), lines: [] };
+  t.strictSame(shapes([none, none]), [2, '+====++', 'c', 'c', 'ann', 1, '', 0]);
+  t.strictSame(shapes([op('a', 'x:1')]), [1, '+++++++', 'a', 'ann', 1, '', 1, 1, 1], 'nothing in common with nobody');
+});
+
 t.test('replies that make no sense are refused', async (t) => {
   const { boxMove } = await load();
   const refuse = (reply: ReplyValue[], message: RegExp): void => {
@@ -226,27 +250,33 @@ t.test('replies that make no sense are refused', async (t) => {
     t.throws(() => decodeReply(boxMove, reply, 1), { name: ScriptReplyError.name, message });
   };
   refuse([], /without a call status/);
-  refuse([0, 1, 2, 3], /4 cells for 1 rows of 4/);
-  refuse([0, 1, 2, 3, 99, 0, 0, 0], /box\/move: undeclared status 99/);
-  t.strictSame(decodeReply(boxMove, [0, 1, 2, 3, 20, 1, 0, 0], 1).rows, [{ status: 'refused', line: 1 }]);
+  refuse([0, 1, 2, 3], /4 cells are 0 rows, not 1/);
+  refuse([0, 1, 2, 3, 2, 20, 1, 0, 0], /not the rows that were asked for/);
+  refuse([0, 1, 2, 3, 0, 20, 1, 0, 0], /not the rows that were asked for/);
+  refuse([0, 1, 2, 3, 1, 20, 1, 0], /not the rows that were asked for/);
+  refuse([0, 1, 2, 3, 1, 99, 0, 0, 0], /box\/move: undeclared status 99/);
+  t.strictSame(decodeReply(boxMove, [0, 1, 2, 3, 2, 20, 1, 0, 0], 2).rows, [
+    { status: 'refused', line: 1 },
+    { status: 'refused', line: 1 },
+  ]);
 });
 
 const CONSUMER = `
 import { boxLook, boxMove, eventNumbers, limits, statuses, statusByNumber, type BoxMoveOp, type BoxMoveResult, type StatusName } from './scripts/generated/index.js';
-import type { Script, Wire } from './scripts/script.js';
+import type { Cells, Script } from './scripts/script.js';
 
 const op: BoxMoveOp = { id: 'a', buyerId: '', from: 'x:1', note: '', lines: [{ item: 'x:1', quantity: 1 }] };
-const out: Wire[] = [];
+declare const out: Cells;
 boxMove.encodeArgs({ epoch: 1, shift: -1 }, out);
-boxMove.encodeOp(op, () => 1, out);
+boxMove.encodeOps([op], () => 1, out);
 boxLook.encodeArgs(undefined, out);
 export const once: Script<void, never, { readonly status: 'ok'; readonly total: number }> = boxLook;
 // @ts-expect-error a field is missing
 export const short: BoxMoveOp = { id: 'a', buyerId: '', from: 'x:1', note: '' };
 // @ts-expect-error quantities are numbers
-boxMove.encodeOp({ ...op, lines: [{ item: 'x:1', quantity: '1' }] }, () => 1, out);
+boxMove.encodeOps([{ ...op, lines: [{ item: 'x:1', quantity: '1' }] }], () => 1, out);
 // @ts-expect-error this script has no operations
-boxLook.encodeOp({}, () => 1, out);
+boxLook.encodeOps([{}], () => 1, out);
 
 export function read(result: BoxMoveResult): number | string {
   switch (result.status) {

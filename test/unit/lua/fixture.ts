@@ -35,6 +35,8 @@ export const BASE: Files = {
   'lua/registry/limits.json': JSON.stringify({
     text_bytes: { value: 200, unit: 'bytes', description: 'text' },
     detail_bytes: { value: 300, unit: 'bytes', description: 'detail' },
+    record_bytes: { value: 400, unit: 'bytes', description: 'record' },
+    max_lines: { value: 100, unit: 'lines', description: 'lines' },
     max_ops: { value: 128, unit: 'operations', description: 'operations' },
     max_items: { value: 256, unit: 'items', description: 'items' },
   }),

@@ -64,8 +64,8 @@ const TABLE: [name: string, script: string, errors: string[]][] = [
     'field without a type, with a wrong one, without a description',
     insert('--- @arg more\n--- @arg less float x\n--- @arg some int'),
     [
-      "lua/box/op.lua:6:10: 'more' needs a type: int, sint, id, idopt, text, item",
-      "lua/box/op.lua:7:15: 'less' needs a type: int, sint, id, idopt, text, item",
+      "lua/box/op.lua:6:10: 'more' needs a type: int, sint, hash, id, idopt, text, record, item",
+      "lua/box/op.lua:7:15: 'less' needs a type: int, sint, hash, id, idopt, text, record, item",
       "lua/box/op.lua:8:10: 'some' needs a description",
       'lua/box/op.lua:8:10: @arg some is never used (some in the body)',
     ],

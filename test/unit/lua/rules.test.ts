@@ -143,11 +143,11 @@ t.test('what the header declares is used, and the other way round', async (t) =>
 -- @bind keys
 -- @include parse
 -- @bind args
-for i = 1, OPS do
+for n = 1, OPS do
   -- @bind each
   for _ = 1, LINES do
     -- @bind line
-    redis.call('HSET', KEYS[stock_base + item], id, i)
+    redis.call('HSET', KEYS[stock_base + item], id, n)
   end
 end
 return { STATUS.ok, redis.call('GET', meta_key), STATUS.refused }
