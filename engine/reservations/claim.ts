@@ -31,9 +31,11 @@ export async function reserveClaim(
   for (;;) {
     const opened = await open(context, home, wanted);
     const { result } = opened;
-    if (result.status === 'exists') return existing(context, places, home, wanted, opened);
-    if (result.status === 'ok') {
-      const outcome = await holdAndSeal(context, places, home, wanted, result.attempt);
+    if (result.status === 'exists' || result.status === 'ok') {
+      const outcome =
+        result.status === 'exists'
+          ? await existing(context, places, home, wanted, result.attempt)
+          : await holdAndSeal(context, places, home, wanted, result.attempt);
       if (outcome !== 'superseded') return outcome;
     } else if (result.status !== 'in_flight') return refusal(result.status);
     if (wanted.deadline.passed) return refusal('in_flight');
@@ -62,13 +64,13 @@ async function existing(
   places: Places,
   home: number,
   wanted: Wanted,
-  opened: CallResult<ClaimsOpenResult>,
-): Promise<Outcome<Reservation>> {
+  attempt: number,
+): Promise<Outcome<Reservation> | 'superseded'> {
   const reservation = await find(context, wanted.id, wanted.deadline.left());
-  if (!reservation) throw new ShardUnavailable('The reservation was forgotten meanwhile.', { id: wanted.id });
-  if (opened.result.status === 'exists') places.remember(wanted.id, placeOfWanted(home, wanted, opened.result.attempt));
+  // Forgotten, or lost with a failover, between the two answers: it is opened anew.
+  if (!reservation) return 'superseded';
+  places.remember(wanted.id, placeOfWanted(home, wanted, attempt));
   // Ask once more through a seal that changes nothing, so that the ack is that of a write (see change()).
-  const attempt = opened.result.status === 'exists' ? opened.result.attempt : 0;
   const seal = await change(
     context,
     claimsSeal,
@@ -76,6 +78,8 @@ async function existing(
     { id: wanted.id, attempt, deadline: reservation.expiresAt },
     { ack: wanted.ack, timeoutMs: wanted.deadline.left(), id: wanted.id },
   );
+  // The claim was lost between the two answers.
+  if (seal.result.status === 'superseded') return 'superseded';
   const parts = wanted.ack === 'executed' ? [] : await existingParts(context, wanted, attempt, reservation);
   if ('status' in parts) {
     const place = placeOfWanted(home, wanted, attempt);
