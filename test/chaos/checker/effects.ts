@@ -66,8 +66,11 @@ class Reading implements Effects {
     }
   }
 
-  idOf({ client, key, request }: Call): string | undefined {
+  idOf({ client, key, request, answer }: Call): string | undefined {
     if ('id' in request && request.id !== undefined) return request.id;
+    // What it was told itself: where a key was forgotten, the same key may have made two.
+    const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
+    if (request.op === 'reserve' && told !== undefined) return told;
     return key === undefined ? undefined : this.made.get(`${client} ${key}`);
   }
 

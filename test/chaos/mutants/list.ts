@@ -7,7 +7,7 @@ export interface Mutant {
   readonly edits: readonly Edit[];
   /** By name, or of `scenarios.ts`. */
   readonly faults: readonly string[];
-  /** Points of the checker that may see it; another one is a catch too, but worth a look. */
+  /** Points of the checker that are meant to see it: another one does not count as a catch. */
   readonly points: readonly number[];
   /** Caught in some seconds: part of `./holdfast test`. */
   readonly quick?: true;

@@ -18,6 +18,9 @@ export interface MutantsOptions {
   readonly names?: readonly string[];
   readonly json?: string;
   readonly tries?: number;
+  /** How long faults (or the workload alone) go on, and how long the end may take. */
+  readonly durationMs?: number;
+  readonly patienceMs?: number;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -65,7 +68,7 @@ export async function tryMutant(
   let trouble = '';
   const result = (seed: number): Caught => ({
     name: mutant.name,
-    caught: (last?.violations.length ?? 0) > 0,
+    caught: last?.violations.some(({ point }) => mutant.points.includes(point)) ?? false,
     points: [...new Set(last?.violations.map(({ point }) => point))].sort((a, b) => a - b),
     faults: mutant.faults,
     seed,
@@ -81,10 +84,10 @@ export async function tryMutant(
       last = await runOnce({
         dir: place,
         seed,
-        durationMs: DURATION_MS,
+        durationMs: options.durationMs ?? DURATION_MS,
         faults: faultsOf(mutant),
         world: { program },
-        patienceMs: PATIENCE_MS,
+        patienceMs: options.patienceMs ?? PATIENCE_MS,
         pauseMs: 20,
         onProgress: (line) => onProgress?.(`${mutant.name}, seed ${seed}: ${line}`),
       });
