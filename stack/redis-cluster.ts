@@ -1,54 +1,38 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, portIsFree } from './ports.js';
-import { type ManagedProcess, spawnManaged, sweep } from './processes.js';
-import { projectRoot } from './project.js';
+import { sweep } from './processes.js';
 import { findRedis, type RedisBinary } from './redis-binary.js';
-import { formCluster, type NodePorts, type NodeView, until, viewFrom, waitHealthy, withAdmin } from './redis-form.js';
+import {
+  type AdminAccess,
+  formCluster,
+  type NodePorts,
+  type NodeView,
+  until,
+  viewFrom,
+  waitHealthy,
+} from './redis-form.js';
+import { Node, PortTaken, type RedisNode, type RedisNodeOptions } from './redis-node.js';
+import { type RedisRole, redisUser } from './redis-users.js';
 
-export interface RedisClusterOptions {
-  /** Holds one folder a node, logs, pid files and `cluster.json` (the ports). An existing one is started again with its data. */
-  dir: string;
+export type { RedisNode, RestartOptions, RedisTls, RedisUsers } from './redis-node.js';
+
+export interface RedisClusterOptions extends RedisNodeOptions {
   masters?: number;
   replicasPerMaster?: number;
   /** Server program; else HOLDFAST_REDIS_SERVER, redis-server, valkey-server. */
   binary?: RedisBinary;
-  /** Settings that differ from redis.conf, e.g. `{'enable-debug-command': 'local'}`. */
-  conf?: Record<string, string>;
-  logDir?: string;
-  /** Throw-away clusters die by SIGKILL and do not wait for the disk. */
-  disposable?: boolean;
-}
-
-export interface RedisNode {
-  readonly port: number;
-  readonly dir: string;
-  readonly pid: number;
-  readonly running: boolean;
-  /** As of the last look at the cluster (start, restart, `refresh()`): a failover changes it. */
-  readonly role: 'master' | 'replica';
-  readonly id: string;
-  /** Sends a signal and does not wait; after SIGKILL or SIGTERM `exited` settles. */
-  kill(sig?: NodeJS.Signals): void;
-  readonly exited: Promise<unknown>;
-  /**
-   * Starts the node again on its folder (ends it first when it runs) and waits until it answers.
-   * Refuses when the folder lost its append-only file: an empty master would wipe its replicas (`allowEmpty` overrides).
-   */
-  restart(options?: RestartOptions): Promise<void>;
-}
-
-export interface RestartOptions {
-  allowEmpty?: boolean;
-  /** Environment of the new process, for this start only; default: ours. */
-  env?: NodeJS.ProcessEnv;
 }
 
 export interface RedisCluster {
   readonly nodes: readonly RedisNode[];
   readonly startupNodes: { host: string; port: number }[];
-  /** Comma-separated `redis://host:port`, the form of HOLDFAST_REDIS_URL. */
+  /** Comma-separated `redis://host:port`, the form of HOLDFAST_REDIS_URL. With users it logs in as the one of `admin`. */
   readonly url: string;
+  /** The same for another role; without users there is only one URL. */
+  urlFor(role: RedisRole): string;
+  /** How to log in as `admin`, for `withAdmin`. */
+  readonly access: AdminAccess;
   /** Asks the cluster for the present roles. */
   refresh(): Promise<void>;
   /**
@@ -103,8 +87,6 @@ export async function startRedisCluster(options: RedisClusterOptions): Promise<R
   throw last;
 }
 
-class PortTaken extends Error {}
-
 async function refuseTakenPorts(saved: SavedCluster): Promise<void> {
   for (const { port, busPort } of saved.nodes)
     for (const wanted of [port, busPort])
@@ -117,16 +99,18 @@ async function refuseTakenPorts(saved: SavedCluster): Promise<void> {
 
 async function launch(options: RedisClusterOptions, saved: SavedCluster, fresh = false): Promise<RedisCluster> {
   const binary = options.binary ?? findRedis();
-  const nodes = saved.nodes.map((ports) => new Node(options, binary, ports.port, ports.busPort));
+  const access = accessOf(options);
+  const nodes = saved.nodes.map((ports) => new Node(options, binary, ports.port, ports.busPort, access));
   const ports = nodes.map((node) => node.port);
+  const urlFor = (role: RedisRole) => ports.map((port) => addressOf(options, role, port)).join(',');
   const stop = async () => void (await Promise.all(nodes.map((node) => node.stop())));
   const refresh = async () => {
-    for (const node of nodes) if (node.running) return applyView(nodes, await viewFrom(node.port));
+    for (const node of nodes) if (node.running) return applyView(nodes, await viewFrom(node.port, access));
   };
   try {
     await Promise.all(nodes.map((node) => node.start(fresh)));
-    if (fresh) await formCluster(saved.nodes, saved.masters);
-    await waitHealthy(ports);
+    if (fresh) await formCluster(saved.nodes, saved.masters, access);
+    await waitHealthy(ports, undefined, access);
     await refresh();
   } catch (error) {
     await stop();
@@ -135,15 +119,30 @@ async function launch(options: RedisClusterOptions, saved: SavedCluster, fresh =
   return {
     nodes,
     startupNodes: ports.map((port) => ({ host: '127.0.0.1', port })),
-    url: ports.map((port) => `redis://127.0.0.1:${port}`).join(','),
+    url: urlFor('admin'),
+    urlFor,
+    access,
     refresh,
-    mayReturn: (node, timeoutMs = TAKE_OVER_MS) => mayReturn(nodes, node, timeoutMs),
+    mayReturn: (node, timeoutMs = TAKE_OVER_MS) => mayReturn(nodes, access, node, timeoutMs),
     healthy: async (timeoutMs) => {
-      await waitHealthy(ports, timeoutMs);
+      await waitHealthy(ports, timeoutMs, access);
       await refresh();
     },
     stop,
   };
+}
+
+function accessOf({ users, tls }: RedisClusterOptions): AdminAccess {
+  return {
+    ...(users ? { username: redisUser('admin'), password: users.passwords.admin } : {}),
+    ...(tls ? { tls: { ca: readFileSync(tls.ca) } } : {}),
+  };
+}
+
+function addressOf({ users, tls }: RedisClusterOptions, role: RedisRole, port: number): string {
+  const login = users ? `${redisUser(role)}:${users.passwords[role]}@` : '';
+  const trust = tls ? `?sslrootcert=${encodeURIComponent(tls.ca)}` : '';
+  return `${tls ? 'rediss' : 'redis'}://${login}127.0.0.1:${port}${trust}`;
 }
 
 function applyView(nodes: Node[], view: NodeView[]): void {
@@ -158,11 +157,16 @@ function applyView(nodes: Node[], view: NodeView[]): void {
 /** A replica notices after `cluster-node-timeout` (5 s) and is elected within a second or two. */
 const TAKE_OVER_MS = 15_000;
 
-async function mayReturn(nodes: readonly Node[], dead: RedisNode, timeoutMs: number): Promise<void> {
+async function mayReturn(
+  nodes: readonly Node[],
+  access: AdminAccess,
+  dead: RedisNode,
+  timeoutMs: number,
+): Promise<void> {
   await until('no replica took over', timeoutMs, async () => {
     for (const { running, port } of nodes) {
       if (!running) continue;
-      const view = await viewFrom(port).catch(() => []);
+      const view = await viewFrom(port, access).catch(() => []);
       const seen = view.find((other) => other.port === dead.port);
       if (!seen) continue;
       const heir = view.find(
@@ -172,110 +176,4 @@ async function mayReturn(nodes: readonly Node[], dead: RedisNode, timeoutMs: num
     }
     return undefined;
   }).catch(() => undefined);
-}
-
-class Node implements RedisNode {
-  readonly dir: string;
-  role: 'master' | 'replica' = 'master';
-  id = '';
-  private process: ManagedProcess | undefined;
-
-  constructor(
-    private readonly options: RedisClusterOptions,
-    private readonly binary: RedisBinary,
-    readonly port: number,
-    private readonly busPort: number,
-  ) {
-    this.dir = join(options.dir, `node-${port}`);
-  }
-
-  get pid(): number {
-    return this.process?.pid ?? 0;
-  }
-
-  get running(): boolean {
-    return this.process?.running ?? false;
-  }
-
-  get exited(): Promise<unknown> {
-    return this.process?.exited ?? Promise.resolve();
-  }
-
-  kill(sig: NodeJS.Signals = 'SIGKILL'): void {
-    this.process?.kill(sig);
-  }
-
-  async stop(): Promise<void> {
-    // A node that a test has frozen would not see SIGTERM.
-    this.process?.kill('SIGCONT');
-    await this.process?.stop({ signal: this.options.disposable ? 'SIGKILL' : 'SIGTERM' });
-  }
-
-  async restart({ allowEmpty = false, env }: RestartOptions = {}): Promise<void> {
-    await this.stop();
-    await this.start(allowEmpty, env);
-  }
-
-  async start(allowEmpty = false, env?: NodeJS.ProcessEnv): Promise<void> {
-    if (!allowEmpty && !existsSync(join(this.dir, 'appendonlydir')))
-      throw new Error(
-        `The Redis node on port ${this.port} lost its append-only file (${this.dir}/appendonlydir is missing). ` +
-          'Started empty it would wipe its replicas; it is not started.',
-      );
-    mkdirSync(this.dir, { recursive: true });
-    const confFile = join(this.dir, 'redis.conf');
-    writeFileSync(confFile, this.conf());
-    const logFile = join(this.options.logDir ?? join(this.options.dir, 'logs'), `redis-${this.port}.log`);
-    this.process = await spawnManaged({
-      name: `redis-${this.port}`,
-      command: this.binary.command,
-      args: [confFile],
-      runDir: join(this.options.dir, 'run'),
-      logFile,
-      env,
-      stopSignal: 'SIGTERM',
-      orphanSignal: this.options.disposable ? 'SIGKILL' : 'SIGTERM',
-    });
-    await this.answering(logFile);
-  }
-
-  private conf(): string {
-    const quoted = (value: string) => (/[\s"']/.test(value) ? JSON.stringify(value) : value);
-    const settings: Record<string, string> = {
-      port: String(this.port),
-      'cluster-port': String(this.busPort),
-      // A node that has met no other does not know its own address.
-      'cluster-announce-ip': '127.0.0.1',
-      dir: this.dir,
-      ...this.options.conf,
-    };
-    const lines = Object.entries(settings).map(([key, value]) => `${key} ${quoted(value)}`);
-    return `# Written at every start; the settings themselves are in the included file.\ninclude ${quoted(
-      join(projectRoot(), 'redis.conf'),
-    )}\n${lines.join('\n')}\n`;
-  }
-
-  /** Waits until the node answers; it may be loading a large file, but it must not have ended. */
-  private async answering(logFile: string): Promise<void> {
-    const process = this.process!;
-    let ended = false;
-    void process.exited.then(() => (ended = true));
-    await until(`The Redis node on port ${this.port} does not answer`, 60_000, async () => {
-      if (ended) return undefined;
-      return withAdmin(this.port, async (client) => ((await client.ping()) === 'PONG' ? undefined : 'no PONG'));
-    });
-    if (!ended) return;
-    const tail = lastLines(logFile, 6);
-    if (/Address already in use|Could not create server TCP listening/i.test(tail))
-      throw new PortTaken(`Port ${this.port} or ${this.busPort} was taken while Redis started.`);
-    throw new Error(`The Redis node on port ${this.port} ended while starting. Last lines of ${logFile}:\n${tail}`);
-  }
-}
-
-function lastLines(file: string, count: number): string {
-  try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
-  } catch {
-    return '(no log)';
-  }
 }

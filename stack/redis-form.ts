@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 
 /** What a node says of itself and of the others, from CLUSTER NODES. */
@@ -21,9 +22,17 @@ export interface NodePorts {
 
 const SLOTS = 16_384;
 
+/** How to reach nodes that do not let everybody in. */
+export interface AdminAccess {
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls?: ConnectionOptions;
+}
+
 /** A connection for set-up only: no retries of its own, every command bounded. */
-export function adminClient(port: number, host = '127.0.0.1'): Redis {
+export function adminClient(port: number, host = '127.0.0.1', access: AdminAccess = {}): Redis {
   const client = new Redis({
+    ...access,
     host,
     port,
     lazyConnect: true,
@@ -39,8 +48,12 @@ export function adminClient(port: number, host = '127.0.0.1'): Redis {
 }
 
 /** Runs `work` with a fresh connection and closes it whatever happens. */
-export async function withAdmin<T>(port: number, work: (client: Redis) => Promise<T>): Promise<T> {
-  const client = adminClient(port);
+export async function withAdmin<T>(
+  port: number,
+  work: (client: Redis) => Promise<T>,
+  access?: AdminAccess,
+): Promise<T> {
+  const client = adminClient(port, undefined, access);
   try {
     await client.connect();
     return await work(client);
@@ -74,8 +87,8 @@ export function parseNodes(text: string): NodeView[] {
   return nodes;
 }
 
-export async function viewFrom(port: number): Promise<NodeView[]> {
-  return withAdmin(port, async (client) => parseNodes((await client.cluster('NODES')) as string));
+export async function viewFrom(port: number, access?: AdminAccess): Promise<NodeView[]> {
+  return withAdmin(port, async (client) => parseNodes((await client.cluster('NODES')) as string), access);
 }
 
 /** Calls `check` until it answers undefined; throws with its last answer when `timeoutMs` is over. */
@@ -98,8 +111,8 @@ export async function until(what: string, timeoutMs: number, check: () => Promis
  * Makes one cluster out of fresh nodes: the first `masters` nodes share the slots equally and in order, the others become
  * replicas in turn (the first replica of each master, then the second …).
  */
-export async function formCluster(nodes: readonly NodePorts[], masters: number): Promise<void> {
-  const clients = nodes.map(({ port }) => adminClient(port));
+export async function formCluster(nodes: readonly NodePorts[], masters: number, access?: AdminAccess): Promise<void> {
+  const clients = nodes.map(({ port }) => adminClient(port, undefined, access));
   try {
     await Promise.all(clients.map((client) => client.connect()));
     const ids = await Promise.all(clients.map(async (client) => (await client.call('CLUSTER', 'MYID')) as string));
@@ -150,10 +163,10 @@ async function settleShards(clients: readonly Redis[], masters: number): Promise
  * Resolves when every node agrees that the cluster serves all slots and each replica follows its master.
  * Replicas that a failover left without a master that runs would never get there: the timeout says which.
  */
-export async function waitHealthy(ports: readonly number[], timeoutMs = 60_000): Promise<void> {
+export async function waitHealthy(ports: readonly number[], timeoutMs = 60_000, access?: AdminAccess): Promise<void> {
   await until('The Redis cluster is not ready', timeoutMs, async () => {
     for (const port of ports) {
-      const problem = await withAdmin(port, (client) => healthProblem(client, ports.length));
+      const problem = await withAdmin(port, (client) => healthProblem(client, ports.length), access);
       if (problem) return `port ${port}: ${problem}`;
     }
     return undefined;

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRunning, type ProcessIdentity } from './identity.js';
+import { makePostgresPasswords, type PostgresPasswords } from './postgres-roles.js';
+import { makeRedisPasswords, type RedisPasswords } from './redis-users.js';
 
 /** What runs in a data folder; written by `up`, read by every other command. Only its owner may read it: it holds passwords. */
 export interface StackState {
@@ -58,14 +60,24 @@ export function clearState(dataDir: string): void {
 export interface Secrets {
   /** Signs the tokens of this stack (HS256); kept over restarts so that tokens stay valid. */
   jwtSecret: string;
+  /** Of the users in Redis, and of the roles in Postgres, by role. */
+  redis: RedisPasswords;
+  postgres: PostgresPasswords;
 }
 
-/** The secrets of a data folder, made at its first start. */
+/** The secrets of a data folder, made at its first start. One of an older version is given what it lacks. */
 export function loadSecrets(dataDir: string): Secrets {
   const file = join(dataDir, SECRETS_FILE);
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+  if (existsSync(file)) {
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as Partial<Secrets>;
+    if (kept.jwtSecret && kept.redis && kept.postgres) return kept as Secrets;
+    const next = `${file}.new`;
+    writeFileSync(next, JSON.stringify({ ...makeSecrets(), ...kept }), { mode: 0o600 });
+    renameSync(next, file);
+    return loadSecrets(dataDir);
+  }
   mkdirSync(dataDir, { recursive: true });
-  const secrets: Secrets = { jwtSecret: randomBytes(32).toString('base64url') };
+  const secrets = makeSecrets();
   // `wx`: of two that start at once, one makes the file and the other reads it.
   try {
     writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flag: 'wx' });
@@ -74,4 +86,12 @@ export function loadSecrets(dataDir: string): Secrets {
     return loadSecrets(dataDir);
   }
   return secrets;
+}
+
+function makeSecrets(): Secrets {
+  return {
+    jwtSecret: randomBytes(32).toString('base64url'),
+    redis: makeRedisPasswords(),
+    postgres: makePostgresPasswords(),
+  };
 }

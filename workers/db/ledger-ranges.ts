@@ -30,7 +30,6 @@ function monthStart(now: number, ahead: number): Date {
 
 async function ensureMonth(client: pg.PoolClient, from: Date, result: RangeResult): Promise<void> {
   const name = `movements_${from.getUTCFullYear()}_${String(from.getUTCMonth() + 1).padStart(2, '0')}`;
-  const to = monthStart(from.getTime(), 1);
   const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [name]);
   if (rows[0]?.there) return;
   try {
@@ -38,10 +37,8 @@ async function ensureMonth(client: pg.PoolClient, from: Date, result: RangeResul
     await client.query('SELECT pg_advisory_xact_lock($1)', [RANGES_LOCK]);
     // Making a range locks the rest table: do not queue up behind a long transaction with every insert behind us.
     await client.query("SET LOCAL lock_timeout = '3s'");
-    // Name and bounds are made of numbers only.
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF movements FOR VALUES FROM (${from.getTime()}) TO (${to.getTime()})`,
-    );
+    // The tables belong to the owner of the ledger, who need not be the one that we are (docs/security.md).
+    await client.query('SELECT make_ledger_range($1, $2)', [from.getUTCFullYear(), from.getUTCMonth() + 1]);
     await client.query('COMMIT');
     result.created.push(name);
   } catch (error) {
