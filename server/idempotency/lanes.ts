@@ -150,7 +150,9 @@ export class KeyLanes {
       lost: (index, error) => commands[index]!.reject(error),
       failed: (index, error) => {
         const { kind } = verdictOf(error);
-        if (kind === 'moved' || kind === 'later') this.later([commands[index]!], kind === 'moved');
+        // Scripts are loaded by recovery, which comes by soon.
+        if (kind === 'moved' || kind === 'later' || kind === 'noscript')
+          this.later([commands[index]!], kind === 'moved');
         else commands[index]!.reject(error);
       },
     };

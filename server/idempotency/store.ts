@@ -10,12 +10,11 @@
 import { Packr } from 'msgpackr';
 import { randomId } from '../../engine/ids.js';
 import type { Reply } from '../../engine/redis/connection.js';
-import { arrayHead, bulkAscii, bulkCommand } from '../../engine/redis/resp.js';
-import { REPLY_HEADER } from '../../engine/scripts/script.js';
+import { arrayHead, bulkAscii } from '../../engine/redis/resp.js';
+import { decodeReply, type ReplyValue } from '../../engine/scripts/script.js';
 import { RANDOM_CHARS } from '../../engine/steer.js';
 import { idempotencyReplace } from '../../engine/scripts/generated/idempotency-replace.js';
-import { statuses } from '../../engine/scripts/generated/statuses.js';
-import { type LoadedScript, ScriptSet } from '../../engine/scripts/loading.js';
+import { ScriptSet } from '../../engine/scripts/loading.js';
 import type { Encoded } from '../http/exchange.js';
 import { KeyLanes } from './lanes.js';
 
@@ -44,12 +43,10 @@ const SET = bulkAscii('SET');
 const PX = bulkAscii('PX');
 const KEEP = bulkAscii(String(KEEP_MS));
 const NX_GET = bulkAscii('NX') + bulkAscii('GET');
-const OK = statuses.ok.number;
 
 export class IdempotencyStore {
   private readonly lanes: KeyLanes;
   private readonly base: string;
-  private readonly script: LoadedScript;
   /** `EVALSHA <sha1> 1` */
   private readonly start: string;
 
@@ -61,8 +58,7 @@ export class IdempotencyStore {
     private readonly leaseMs = LEASE_MS,
   ) {
     this.base = `${prefix}:idem:`;
-    this.script = new ScriptSet(prefix).working.find(({ name }) => name === idempotencyReplace.name)!;
-    this.start = bulkAscii('EVALSHA') + bulkAscii(this.script.sha1) + bulkAscii('1');
+    this.start = bulkAscii('EVALSHA') + bulkAscii(new ScriptSet(prefix).sha1(idempotencyReplace)) + bulkAscii('1');
     this.lanes = new KeyLanes(redis, COMMAND_TIMEOUT_MS, onError);
   }
 
@@ -128,16 +124,12 @@ export class IdempotencyStore {
     const bucket = this.lanes.bucketOf(hash);
     const kept = keep === KEEP_MS ? KEEP : bulkAscii(String(keep));
     const payload = `${arrayHead(7)}${this.start}${this.key(bucket, hash)}${bulkAscii(token)}${kept}${bulkAscii(record)}`;
-    const reply = await this.lanes.run(bucket, payload).catch(async (error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT')) throw error;
-      // A node without partitions is never recovered, so nobody loads scripts there. This one sells nothing: any process may load it.
-      await this.lanes.run(bucket, bulkCommand(['SCRIPT', 'LOAD', this.script.source]));
-      return this.lanes.run(bucket, payload);
-    });
-    const status = Array.isArray(reply) && reply[0] === OK ? reply[REPLY_HEADER] : undefined;
-    if (status === OK) return true;
-    if (status === statuses.superseded.number) return false;
-    throw new Error('the idempotency store gave an answer that is none');
+    const reply = await this.lanes.run(bucket, payload);
+    if (!Array.isArray(reply)) throw new Error('the idempotency store gave an answer that is none');
+    const { rows, callStatus } = decodeReply(idempotencyReplace, reply as ReplyValue[], 1);
+    const status = rows[0]?.status;
+    if (status === 'ok' || status === 'superseded') return status === 'ok';
+    throw new Error(`the idempotency store refused a record: ${callStatus}`);
   }
 
   private command(name: string, hash: string): Promise<Reply> {

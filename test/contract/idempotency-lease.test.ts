@@ -16,6 +16,10 @@ const LEASE_MS = 30;
 
 async function processes() {
   const { url, prefix } = await testCluster();
+  // Its recovery loads the scripts.
+  const engine = await openEngine({ redis: url, prefix });
+  t.teardown(() => engine.close());
+  await engine.ready();
   const start = () => {
     const store = new IdempotencyStore(url, prefix, () => undefined, LEASE_MS);
     t.teardown(() => store.close());
