@@ -40,7 +40,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     status: () => facade.status(),
     memory: () => facade.memory(),
     readLog: (partition, after, maxEvents) => facade.readLog(partition, after, maxEvents),
+    readLogs: (requests) => facade.readLogs(requests),
     markPersisted: (partition, position) => facade.markPersisted(partition, position),
+    publishPersisted: (positions) => facade.publishPersisted(positions),
     sweep: (partition, max) => sweep(context, partition, max),
     dump: (partition) => facade.dump(partition),
   };

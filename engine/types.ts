@@ -176,6 +176,20 @@ export interface LogEvent {
   readonly attempt: number;
 }
 
+/** The last event of a partition that Postgres has. */
+export interface PersistedPosition {
+  readonly partition: number;
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+/** What is wanted of a partition's log: entries after `after`, until at least `maxEvents` events are read. */
+export interface LogRequest {
+  readonly partition: number;
+  readonly after: { readonly epoch: number; readonly seq: number };
+  readonly maxEvents: number;
+}
+
 export interface PartitionStatus {
   readonly partition: number;
   readonly node: string;
@@ -210,8 +224,15 @@ export interface PartitionsApi {
   memory(): Promise<NodeMemory[]>;
   /** Entries after `epoch-seq`, whole entries, in order, until at least `maxEvents` events are read or the log ends. */
   readLog(partition: number, after: { epoch: number; seq: number }, maxEvents: number): Promise<LogEvent[]>;
+  /** The same of several logs: those of one node in a shared pipeline. One promise a request, in order; each rejects by itself. */
+  readLogs(requests: readonly LogRequest[]): Promise<LogEvent[]>[];
   /** Tells everybody that Postgres has everything up to here, and trims the log up to it. */
   markPersisted(partition: number, position: { epoch: number; seq: number }): Promise<void>;
+  /**
+   * Tells those who wait for `durable` how far Postgres has partitions, and nobody else: a message each instead of a script call.
+   * One that is lost costs a moment; `markPersisted` has to follow.
+   */
+  publishPersisted(positions: readonly PersistedPosition[]): Promise<void>;
   /** Expires what is due and forgets what is past its retention; returns how many records were changed. (S9) */
   sweep(partition: number, max?: number): Promise<number>;
   /** Pages through everything a partition holds (verify, rebuild). */
@@ -283,10 +304,10 @@ export interface PersistedSource {
    */
   position(partition: number): Promise<{ epoch: number; seq: number; announced?: number }>;
   /**
-   * Announces the new epoch, which begins after event `seq`: from now on nothing is accepted under an older epoch, but for
-   * events up to `seq` that are still in the log. Called before the partition opens.
+   * Announces the new epoch, which begins after event `seq` of epoch `parent`: from now on nothing is accepted under an older
+   * epoch, but for events that lead there and are still in the log. Called before the partition opens.
    */
-  raiseEpoch(partition: number, epoch: number, seq: number): Promise<void>;
+  raiseEpoch(partition: number, epoch: number, seq: number, parent?: number): Promise<void>;
   /** The persisted state of what changed after `seq` (items, holds, claims, id records), to be written back. */
   changedSince(partition: number, seq: number): AsyncIterable<PersistedState>;
 }

@@ -122,11 +122,21 @@ async function startWork(work: Work): Promise<Wake> {
   const { config, log, metrics, closers, pools, queue, engine, signal } = work;
   const halts = new Halts(pools.general, log, metrics);
   const { partitions } = engine;
-  const drainer = new Drainer({ partitions, pool: pools.drain, halts, metrics, log });
+  const drainer = new Drainer({
+    partitions,
+    pool: pools.drain,
+    halts,
+    metrics,
+    log,
+    lanes: config.drainConnections,
+  });
   const handle = handler({ engine, drainer, metrics, log, signal });
   const worker = queue.worker(config.concurrency, async (name, partition) => {
     const ended = await handle(name, partition);
-    if (name === 'drain' && ended !== 'busy') await queue.done(name, partition);
+    if (name !== 'drain' || ended === 'busy') return;
+    await queue.done(name, partition);
+    // Still being sold from: the next job comes now and not with the next look.
+    if (ended === 'time' && !signal.aborted) await queue.add([{ name, partition }]);
   });
   closers.add(() => worker.close());
   await halts.refresh();

@@ -7,9 +7,18 @@ import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import { textOf } from '../redis/nodes.js';
 import { partitionPersisted } from '../scripts/generated/partition-persisted.js';
-import type { ItemRef, LogEvent, NodeMemory, PartitionDump, PartitionsApi, PartitionStatus } from '../types.js';
+import type {
+  ItemRef,
+  LogEvent,
+  LogRequest,
+  NodeMemory,
+  PartitionDump,
+  PartitionsApi,
+  PartitionStatus,
+  PersistedPosition,
+} from '../types.js';
 import { dumpPartition } from './dump.js';
-import { readLog } from './log.js';
+import { readLog, readLogs } from './log.js';
 import { RecordError } from './records.js';
 
 const COMMAND_TIMEOUT_MS = 2_000;
@@ -40,7 +49,28 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
   }
 
   async readLog(partition: number, after: { epoch: number; seq: number }, maxEvents: number): Promise<LogEvent[]> {
-    return this.on(partition, (connection) => readLog(connection, this.keys, partition, after, maxEvents));
+    return this.on(partition, (connection) => readLog(connection, this.keys, { partition, after, maxEvents }));
+  }
+
+  readLogs(requests: readonly LogRequest[]): Promise<LogEvent[]>[] {
+    const answers = new Array<Promise<LogEvent[]>>(requests.length);
+    const nodes = new Map<Link | undefined, number[]>();
+    for (const [index, { partition }] of requests.entries()) {
+      const link = this.batcher.linkOf(partition);
+      const some = nodes.get(link);
+      if (some) some.push(index);
+      else nodes.set(link, [index]);
+    }
+    for (const indexes of nodes.values()) {
+      const some = indexes.map((index) => requests[index]!);
+      const reading = this.connection(some[0]!.partition).then((connection) => readLogs(connection, this.keys, some));
+      for (const [at, index] of indexes.entries())
+        answers[index] = this.guard(
+          some[at]!.partition,
+          reading.then((all) => all[at]!),
+        );
+    }
+    return answers;
   }
 
   async markPersisted(partition: number, position: { epoch: number; seq: number }): Promise<void> {
@@ -48,6 +78,21 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
     const { result } = await this.batcher.callOnce(partitionPersisted, partition, args, [], { ack: 'executed' });
     if (result[0]?.status === 'invalid_argument')
       throw new InvalidArgument('the position lies ahead of the log', { partition });
+  }
+
+  async publishPersisted(positions: readonly PersistedPosition[]): Promise<void> {
+    const nodes = new Map<Link, string[][]>();
+    for (const { partition, epoch, seq } of positions) {
+      const link = this.batcher.linkOf(partition);
+      if (!link) continue;
+      const command = ['SPUBLISH', this.keys.fixed('persisted', partition), `${epoch}-${seq}`];
+      const commands = nodes.get(link);
+      if (commands) commands.push(command);
+      else nodes.set(link, [command]);
+    }
+    await Promise.allSettled(
+      [...nodes].map(async ([link, commands]) => (await link.controlConnection()).all(commands, COMMAND_TIMEOUT_MS)),
+    );
   }
 
   async *dump(partition: number): AsyncGenerator<PartitionDump> {
@@ -96,10 +141,15 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
 
   private async on<T>(partition: number, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.connection(partition);
+    return this.guard(partition, work(connection));
+  }
+
+  private async guard<T>(partition: number, answer: Promise<T>): Promise<T> {
     try {
-      return await work(connection);
+      return await answer;
     } catch (error) {
-      if (error instanceof RecordError) throw error;
+      if (error instanceof RecordError || error instanceof ShardUnavailable || error instanceof EngineClosed)
+        throw error;
       throw new ShardUnavailable((error as Error).message, { partition, cause: error });
     }
   }

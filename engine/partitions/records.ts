@@ -156,8 +156,8 @@ export function itemFields(item: StockItem): Record<string, string> {
 
 const EVENT_COLUMNS = 13;
 
-/** The events of one log entry. `entry` is the value of its field `e`. */
-export function readEntry(partition: number, entryId: string, entry: Buffer): LogEvent[] {
+/** Appends the events of one log entry to `events`. `entry` is the value of its field `e`. */
+export function readEntry(partition: number, entryId: string, entry: Buffer, events: LogEvent[] = []): LogEvent[] {
   const what = `entry ${entryId} of partition ${partition}`;
   const [version, at, epoch, first, refs, columns] = unpackCells(entry, what) as unknown[];
   if (version !== 1) throw new RecordError(`${what} has version ${String(version)}, not 1`);
@@ -165,7 +165,8 @@ export function readEntry(partition: number, entryId: string, entry: Buffer): Lo
     throw new RecordError(`${what} does not have ${EVENT_COLUMNS} columns an event`);
   // cmsgpack writes an empty list as an empty map.
   const names = (Array.isArray(refs) ? refs : []) as string[];
-  const events: LogEvent[] = [];
+  const last = (first as number) + columns.length / EVENT_COLUMNS - 1;
+  if (`${String(epoch)}-${last}` !== entryId) throw new RecordError(`${what} holds events of another id`);
   for (let i = 0; i < columns.length; i += EVENT_COLUMNS) {
     const item = columns[i + 1] as number;
     if (item > names.length) throw new RecordError(`${what} names an item it does not list`);
@@ -189,7 +190,5 @@ export function readEntry(partition: number, entryId: string, entry: Buffer): Lo
       attempt: columns[i + 12] as number,
     });
   }
-  if (`${String(epoch)}-${(first as number) + events.length - 1}` !== entryId)
-    throw new RecordError(`${what} holds events of another id`);
   return events;
 }

@@ -71,7 +71,7 @@ async function openWith(
   }
   const seq = sourceIsAhead ? persisted.seq : found.seq;
   const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;
-  await source.raiseEpoch(partition, epoch, seq);
+  await source.raiseEpoch(partition, epoch, seq, sourceIsAhead ? persisted.epoch : found.epoch);
   const upto = persisted.epoch > 0 ? `${persisted.epoch}-${persisted.seq}` : '';
   return open(calls, partition, life, found, { epoch, seq, persistence: POSTGRES, persisted: upto });
 }

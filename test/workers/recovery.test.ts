@@ -153,8 +153,11 @@ t.test('one process recovers; no batch commits meanwhile; epochs only grow', asy
     await trade(engine, [items[partition]!], 30, 'meanwhile');
     await new Promise((resolve) => setTimeout(resolve, 300));
     t.equal((await other.position(partition)).seq, position.seq, 'nothing is persisted during a recovery');
-    await t.rejects(source.raiseEpoch(partition, position.announced, position.seq), /does not follow/);
-    await t.rejects(source.raiseEpoch(partition, position.announced + 1, position.seq - 1), /does not follow/);
+    await t.rejects(source.raiseEpoch(partition, position.announced, position.seq, position.epoch), /does not follow/);
+    await t.rejects(
+      source.raiseEpoch(partition, position.announced + 1, position.seq - 1, position.epoch),
+      /does not follow/,
+    );
   });
   await until(async () => (await source.position(partition)).seq > position.seq);
   t.equal(await other.exclusively(partition, () => Promise.resolve('in')), 'in');

@@ -1,89 +1,9 @@
 import type { LogEvent } from '../../engine/types.js';
+import { limits } from '../../engine/scripts/generated/limits.js';
 import { KIND, STATE } from '../kinds.js';
 import { PoisonEvent } from './errors.js';
+import { type BoughtRow, type IdRow, type ItemRow, type LateReturn, type RecordRow, Records } from './records.js';
 import { type ReversalRow, reversalRow } from './reversals.js';
-
-/** A row of `holds` or `claims`. `startedAt` is `held_at` or `opened_at`; `returned` and `counted` are of holds only. */
-export interface RecordRow {
-  id: string;
-  state: number;
-  deadline: number;
-  fingerprint: number;
-  attempt: number;
-  buyer: string;
-  resolvedAt: number;
-  startedAt: number;
-  refs: string[];
-  quantities: number[];
-  returned: number[];
-  counted: number[];
-}
-
-/** What a batch changes about a record that was there before it; undefined: as it was. */
-export interface Transition {
-  id: string;
-  state?: number;
-  deadline?: number;
-  attempt?: number;
-  resolvedAt?: number;
-}
-
-export interface ItemRow {
-  ref: string;
-  available: number;
-  reserved: number;
-  sold: number;
-  version: number;
-  updatedAt: number;
-}
-
-export interface IdRow extends ItemRow {
-  id: string;
-  kind: number;
-  fingerprint: number;
-}
-
-/** Units of a limited item that a buyer has bought by deductions. */
-export interface BoughtRow {
-  readonly ref: string;
-  readonly buyer: string;
-  units: number;
-}
-
-/** Final state of the records of one kind after a batch: born (or loaded and rewritten) in it, changed by it, or gone. */
-export class Records {
-  readonly whole = new Map<string, RecordRow>();
-  readonly changed = new Map<string, Transition>();
-  readonly gone = new Set<string>();
-
-  /** Puts a whole row in place of whatever was known under its id. */
-  set(row: RecordRow): void {
-    this.changed.delete(row.id);
-    this.gone.delete(row.id);
-    this.whole.set(row.id, row);
-  }
-
-  /** Applies a change to the row if it is known, else notes it for the row in the database. */
-  change(id: string, state: number, deadline: number, attempt: number, resolvedAt: number): void {
-    const row = this.whole.get(id) ?? this.transition(id);
-    if (state >= 0) row.state = state;
-    if (deadline >= 0) row.deadline = deadline;
-    if (attempt >= 0) row.attempt = attempt;
-    if (resolvedAt >= 0) row.resolvedAt = resolvedAt;
-  }
-
-  remove(id: string): void {
-    this.whole.delete(id);
-    this.changed.delete(id);
-    this.gone.add(id);
-  }
-
-  private transition(id: string): Transition {
-    let transition = this.changed.get(id);
-    if (!transition) this.changed.set(id, (transition = { id }));
-    return transition;
-  }
-}
 
 /** What a batch of events comes to. */
 export interface Collapsed {
@@ -96,6 +16,7 @@ export interface Collapsed {
   readonly ids: Map<string, IdRow>;
   /** By item and buyer. */
   readonly bought: Map<string, BoughtRow>;
+  readonly lateReturns: LateReturn[];
   readonly reversals: ReversalRow[];
 }
 
@@ -120,6 +41,7 @@ export function collapse(events: readonly LogEvent[], loaded: ReadonlyMap<string
     claims: new Records(),
     ids: new Map(),
     bought: new Map(),
+    lateReturns: [],
     reversals: [],
   };
   for (const event of events) {
@@ -171,7 +93,7 @@ function apply(batch: Collapsed, event: LogEvent, loaded: ReadonlyMap<string, Re
     case KIND.expired:
       return holds.change(event.id, STATE.expired, -1, -1, event.at);
     case KIND.returned:
-      return addReturn(holds, event, loaded);
+      return addReturn(batch, event, loaded);
     case KIND.aborted:
       return holds.remove(event.id);
     case KIND.low_stock:
@@ -191,7 +113,7 @@ function apply(batch: Collapsed, event: LogEvent, loaded: ReadonlyMap<string, Re
     case KIND.claim_expired:
       return claims.change(event.id, STATE.expired, -1, -1, event.at);
     case KIND.claim_returned:
-      return claims.change(event.id, STATE.returned, -1, -1, event.at);
+      return claims.change(event.id, STATE.returned, -1, -1, event.at, mayBeForgotten(event));
     case KIND.claim_aborted:
       return claims.remove(event.id);
     case KIND.reversed:
@@ -275,12 +197,24 @@ function addHeldLine(holds: Records, event: LogEvent): void {
   });
 }
 
-function addReturn(holds: Records, event: LogEvent, loaded: ReadonlyMap<string, RecordRow>): void {
+/**
+ * Whether the record that a return is about may have been removed here (prune.ts): Redis keeps one past its retention where the sweep
+ * has not come by yet, and answers as long as it has it. The units come back all the same; there is no row left to note it in.
+ */
+function mayBeForgotten(event: LogEvent): boolean {
+  return event.at - event.deadline >= limits.return_window_seconds * 1_000;
+}
+
+function addReturn(batch: Collapsed, event: LogEvent, loaded: ReadonlyMap<string, RecordRow>): void {
+  const { holds } = batch;
   let row = holds.whole.get(event.id);
   if (!row) {
     const before = loaded.get(event.id);
-    if (!before) throw new PoisonEvent(event, `units of reservation ${event.id} come back, which was never held`);
-    row = { ...before, ...holds.changed.get(event.id), returned: [...before.returned] };
+    if (!before) {
+      if (mayBeForgotten(event)) return void batch.lateReturns.push(event);
+      throw new PoisonEvent(event, `units of reservation ${event.id} come back, which was never held`);
+    }
+    row = { ...before, ...holds.changed.get(event.id), returned: [...before.returned], loaded: true };
     holds.set(row);
   }
   const line = row.refs.indexOf(event.ref);

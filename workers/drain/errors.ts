@@ -45,6 +45,12 @@ export function isContention(error: unknown): boolean {
   return state === 'HF001' || state === 'HF002';
 }
 
+/** The partitions that a contention is about, as the database says. */
+export function partitionsNamed(error: unknown): number[] {
+  const detail = (error as { detail?: unknown } | null)?.detail;
+  return typeof detail === 'string' ? detail.split(',').map(Number) : [];
+}
+
 /**
  * The data itself is refused: it will be refused again. HF003: a change of a hold that was never held; class 22: values that do not
  * fit; class 23: constraints, e.g. a negative count.

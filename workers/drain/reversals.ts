@@ -51,26 +51,26 @@ function detailOf(event: LogEvent): Record<string, unknown> {
 /** Several engines may have given the same answer, and each may say so twice: the first one counts. */
 const REVERSALS = `
 INSERT INTO reversals (partition, kind, lost_epoch, lost_seq, id, ref, quantity, actor, epoch, seq, at)
-SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[],
-  $10::bigint[], $11::bigint[])
+SELECT * FROM unnest($1::integer[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+  $9::bigint[], $10::bigint[], $11::bigint[])
 ON CONFLICT DO NOTHING`;
 
-export function reversals(partition: number, rows: readonly ReversalRow[]): QueryConfig {
+export function reversals(rows: readonly (readonly [partition: number, row: ReversalRow])[]): QueryConfig {
   return {
     name: 'reversals',
     text: REVERSALS,
     values: [
-      partition,
-      numbers(rows.map((row) => row.kind)),
-      numbers(rows.map((row) => row.lostEpoch)),
-      numbers(rows.map((row) => row.lostSeq)),
-      texts(rows.map((row) => row.id)),
-      texts(rows.map((row) => row.ref)),
-      numbers(rows.map((row) => row.quantity)),
-      texts(rows.map((row) => row.actor)),
-      numbers(rows.map((row) => row.epoch)),
-      numbers(rows.map((row) => row.seq)),
-      numbers(rows.map((row) => row.at)),
+      numbers(rows.map(([partition]) => partition)),
+      numbers(rows.map(([, row]) => row.kind)),
+      numbers(rows.map(([, row]) => row.lostEpoch)),
+      numbers(rows.map(([, row]) => row.lostSeq)),
+      texts(rows.map(([, row]) => row.id)),
+      texts(rows.map(([, row]) => row.ref)),
+      numbers(rows.map(([, row]) => row.quantity)),
+      texts(rows.map(([, row]) => row.actor)),
+      numbers(rows.map(([, row]) => row.epoch)),
+      numbers(rows.map(([, row]) => row.seq)),
+      numbers(rows.map(([, row]) => row.at)),
     ],
   };
 }

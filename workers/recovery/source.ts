@@ -69,12 +69,16 @@ export class PostgresSource implements PersistedSource {
   }
 
   /** Rejects when the epoch was announced before, or would begin before what is persisted: epochs and numbers only grow. */
-  async raiseEpoch(partition: number, epoch: number, seq: number): Promise<void> {
+  async raiseEpoch(partition: number, epoch: number, seq: number, parent?: number): Promise<void> {
     const { rowCount } = await this.client(partition).query(
-      `INSERT INTO positions AS p (partition, epoch, opened_after) VALUES ($1, $2, $3)
-       ON CONFLICT (partition) DO UPDATE SET epoch = excluded.epoch, opened_after = excluded.opened_after, updated_at = now()
-       WHERE p.epoch < excluded.epoch AND p.seq <= excluded.opened_after`,
-      [partition, epoch, seq],
+      `WITH raised AS (
+         INSERT INTO positions AS p (partition, epoch, opened_after) VALUES ($1, $2, $3)
+         ON CONFLICT (partition) DO UPDATE SET epoch = excluded.epoch, opened_after = excluded.opened_after, updated_at = now()
+         WHERE p.epoch < excluded.epoch AND p.seq <= excluded.opened_after
+         RETURNING p.partition
+       )
+       INSERT INTO openings (partition, epoch, opened_after, parent) SELECT partition, $2, $3, $4 FROM raised`,
+      [partition, epoch, seq, parent ?? null],
     );
     if (rowCount === 0) {
       throw new Error(
