@@ -18,4 +18,4 @@ COPY --from=build /holdfast/dist ./dist
 COPY --from=build /holdfast/workers/sql ./workers/sql
 USER node
 EXPOSE 8080 9464
-CMD ["node", "--enable-source-maps", "dist/server/main.js"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=64", "dist/server/main.js"]

@@ -1,11 +1,13 @@
 /** The OpenAPI 3.1 document, put together from the routes and their schemas: what is published is what is checked. */
 import type { TSchema } from '@sinclair/typebox';
+import { SUBPROTOCOL, TOKEN_PREFIX } from '../wire/stream.js';
 import { ROLES } from './auth/caller.js';
 import { JSON_TYPE, MESSAGEPACK_TYPE, PROBLEM_TYPE } from './http/encode.js';
 import { PROBLEMS, RETRY_AFTER } from './http/problems.js';
 import type { Documented, Route } from './http/route.js';
 import { nameOf, publishedAs } from './schemas/common.js';
 import { ID_PATTERN } from './schemas/ids.js';
+import { STREAM_PATH } from './ws/path.js';
 
 type Json = Record<string, unknown>;
 
@@ -43,6 +45,7 @@ export function openApiDocument(routes: readonly Route[], info: DocumentInfo): J
     const path = (paths[route.path] ??= {});
     path[route.method] = operation(route, schemas, info.publicReads);
   }
+  paths[STREAM_PATH] = { get: streamOperation() };
   schemas['Problem'] = problemSchema();
   return {
     openapi: '3.1.0',
@@ -54,7 +57,7 @@ export function openApiDocument(routes: readonly Route[], info: DocumentInfo): J
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: [...new Set([...routes.map(({ tag }) => tag), STREAM_TAG])].map((name) => ({ name })),
     paths,
     components: {
       schemas,
@@ -82,6 +85,31 @@ function operation(route: Route, schemas: Json, publicReads: boolean): Json {
           },
         }),
     responses: responses(route, schemas),
+  };
+}
+
+const STREAM_TAG = 'Stream';
+
+/** No route: uWebSockets.js takes the upgrade. What goes over it is beyond OpenAPI. */
+function streamOperation(): Json {
+  const text = { type: 'string' };
+  return {
+    operationId: 'openStream',
+    tags: [STREAM_TAG],
+    summary: 'Open a WebSocket for many requests at once and for subscriptions to items.',
+    description:
+      `Frames are MessagePack, described in docs/stream.md; the subprotocol is \`${SUBPROTOCOL}\`. A token goes into the ` +
+      `\`Authorization\` header, into a second subprotocol \`${TOKEN_PREFIX}<jwt>\`, or into the first request.`,
+    security: [{}, { bearer: [] }],
+    parameters: [
+      { name: 'Upgrade', in: 'header', required: true, schema: { ...text, enum: ['websocket'] } },
+      { name: 'Sec-WebSocket-Protocol', in: 'header', required: false, schema: text },
+    ],
+    responses: {
+      101: { description: 'The connection is a WebSocket now.' },
+      401: problemResponse(['unauthenticated']),
+      503: problemResponse(['overloaded', 'issuer_unavailable']),
+    },
   };
 }
 

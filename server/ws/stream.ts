@@ -7,8 +7,7 @@ import { statusLine } from '../http/status-lines.js';
 import type { Metrics } from '../metrics.js';
 import { Connection } from './connection.js';
 import { Hub, type StreamServices } from './hub.js';
-
-export const STREAM_PATH = '/v1/stream';
+import { STREAM_PATH } from './path.js';
 
 interface Socket {
   readonly caller: Caller | undefined;

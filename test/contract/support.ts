@@ -162,15 +162,18 @@ export async function toReply(response: Response): Promise<Reply> {
 function operationsOf(document: Json): Operation[] {
   const paths = document['paths'] as Record<string, Record<string, Json>>;
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      operationId: String(operation['operationId']),
-      method,
-      path,
-      idempotent: JSON.stringify(operation['parameters']).includes('Idempotency-Key'),
-      secured: (operation['security'] as unknown[]).length > 0,
-      hasBody: operation['requestBody'] !== undefined,
-      codes: codesOf(operation['responses'] as Record<string, Json>),
-    })),
+    // An upgrade is no request that fetch could make; test/stream has it.
+    Object.entries(methods)
+      .filter(([, { responses }]) => !('101' in (responses as Json)))
+      .map(([method, operation]) => ({
+        operationId: String(operation['operationId']),
+        method,
+        path,
+        idempotent: JSON.stringify(operation['parameters']).includes('Idempotency-Key'),
+        secured: (operation['security'] as unknown[]).length > 0,
+        hasBody: operation['requestBody'] !== undefined,
+        codes: codesOf(operation['responses'] as Record<string, Json>),
+      })),
   );
 }
 

@@ -2,6 +2,7 @@
 import { dirname, join, normalize } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
+import { NODE_FLAGS } from '../../stack/apps.js';
 import { code, exists, files, grep, product, read, root } from './tree.js';
 
 const MOST_LINES = 300;
@@ -67,6 +68,18 @@ t.test('nothing is left for later, nothing is left out', async (t) => {
     [],
     'a test that is left out says why and when: skip: condition && reason',
   );
+});
+
+t.test('front ends and workers run with the same flags wherever they are started', async (t) => {
+  const places = { holdfast: /serve \| work\) flags\+=\((.*?)\)/g, Dockerfile: /^CMD (.*)$/gm };
+  for (const [path, pattern] of Object.entries(places)) {
+    const found = [...read(path).matchAll(pattern)].map(([, text]) => text ?? '');
+    t.equal(found.length, 1, path);
+    for (const flag of NODE_FLAGS) t.ok(found[0]?.includes(flag), `${path}: ${flag}`);
+  }
+  const commands = read('docker-compose.yml').match(/^.*dist\/(server|workers)\/main\.js.*$/gm) ?? [];
+  t.equal(commands.length, 2);
+  for (const command of commands) for (const flag of NODE_FLAGS) t.ok(command.includes(flag), command);
 });
 
 t.test('key names are made in one place', async (t) => {

@@ -50,6 +50,9 @@ export async function operationsPart(t: Test, { client, stack }: Scene): Promise
     ];
     const found = client.all.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     for (const operation of wanted) t.ok(found.includes(operation), operation);
+    t.match((client.openApi as { paths: object }).paths, {
+      '/v1/stream': { get: { operationId: 'openStream', responses: { 101: {} } } },
+    });
   });
 
   await t.test('one good request of each', async (t) => {
