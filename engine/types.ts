@@ -266,8 +266,8 @@ export interface PartitionDump {
 }
 
 /**
- * Answers that had reached the shard's master only and that Postgres does not have yet (of partitions that are persisted). Those that
- * a failover or a restart takes back are recorded in the ledger as `reversed`.
+ * Answers that Postgres does not have yet (of partitions that are persisted). Those that a failover or a restart takes back (`executed`), or
+ * the loss of a whole shard (`replicated` too), are recorded in the ledger as `reversed`.
  */
 export interface ReversalCounts {
   /** Remembered now. */

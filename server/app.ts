@@ -91,7 +91,7 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   exposeLimits(metrics, gate, admission);
   const service = new Service(config, admission, gate, pressure.loop, bodies, auth, idempotency, metrics, log);
   const health = new Health(engine, database);
-  exposeMetrics(metrics, service, bodies, auth, idempotency);
+  exposeMetrics(metrics, service, bodies, auth, idempotency, engine);
   const soldOut = new SoldOut(cache, config.soldOutMs);
   exposeCache(metrics, cache, soldOut);
 
@@ -174,7 +174,14 @@ function exposeMetrics(
   bodies: BodyReader,
   auth: Authenticator,
   idempotency: Idempotency,
+  engine: Engine,
 ): void {
+  metrics.gauge('holdfast_unsafe_answers', 'Answers that Postgres does not have yet.', () => engine.reversals().kept);
+  metrics.counter(
+    'holdfast_forgotten_answers_total',
+    'Of these, dropped: too many.',
+    () => engine.reversals().forgotten,
+  );
   metrics.gauge('holdfast_http_requests_in_flight', 'Requests begun and not yet over.', () => service.inFlight);
   metrics.gauge('holdfast_http_body_bytes', 'Bytes of request bodies held in memory.', () => bodies.buffered);
   metrics.gauge('holdfast_http_bodies_receiving', 'Requests whose body has not arrived whole.', () => bodies.receiving);

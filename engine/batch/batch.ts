@@ -1,6 +1,6 @@
 /** Operations that travel together: one script, one partition, one EVALSHA. */
 import type { CallResult } from '../caller.js';
-import type { ReplyValue, Script } from '../scripts/script.js';
+import type { Script } from '../scripts/script.js';
 import type { Ack } from '../types.js';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a batch does not care what its operations are made of
@@ -86,8 +86,6 @@ export class Batch {
   /** Widest ack that a call asks for. */
   ack = EXECUTED;
   place: 'waiting' | 'flying' | 'gone' = 'waiting';
-  /** The reply, while a WAIT is to follow it. */
-  cells: ReplyValue[] | undefined;
   /** Where its live calls are counted while it waits. */
   counter: Counter | undefined;
 

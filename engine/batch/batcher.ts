@@ -39,7 +39,7 @@ export interface BatcherEvents {
   fenced(partition: number, link: Link): void;
   /** The topology seems to have changed. */
   stale(hint?: Endpoint): void;
-  /** A script call was answered, and it is not known that every replica has it. */
+  /** A script call was answered; `cells` is its reply. */
   ran(batch: Batch, cells: readonly ReplyValue[]): void;
   /** The call ran and waits for Postgres; whoever takes it settles it by its deadline. */
   durable(pending: Pending, reached: CallResult<unknown>): void;

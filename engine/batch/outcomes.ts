@@ -34,7 +34,7 @@ export interface OutcomeHost {
   gone(batch: Batch): void;
   /** The call ran and waits for Postgres; `reached` is what it has until then. */
   durable(pending: Pending, reached: CallResult<unknown>): void;
-  /** The calls of the batch were carried out or refused, as `cells` say, and it is not known that every replica has it. */
+  /** The calls of the batch were carried out or refused, as `cells` say. */
   ran(batch: Batch, cells: ReplyValue[]): void;
   fenced(partition: number, flight: Flight): void;
   stale(hint?: Endpoint): void;
@@ -84,8 +84,7 @@ export class Outcomes {
       const alone = pendings[0]!.ack !== EXECUTED && !flight.withWait;
       this.ran(flight, batch, pendings[0]!, executedOf(batch, results, cells, alone), false);
     }
-    if (flight.withWait) batch.cells = cells;
-    else this.host.ran(batch, cells);
+    this.host.ran(batch, cells);
     if (batch.live === 0) this.host.gone(batch);
   }
 
@@ -104,7 +103,6 @@ export class Outcomes {
     const all = replicas >= flight.replicas;
     this.waiting.stationOf(flight.link)?.wait.answered(all);
     for (const batch of flight.batches) {
-      if (!all && batch.cells) this.host.ran(batch, batch.cells);
       for (const pending of batch.pendings)
         if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all);
       if (batch.live === 0) this.host.gone(batch);

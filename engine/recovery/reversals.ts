@@ -56,7 +56,7 @@ export class Reversals {
     return { kept: size, forgotten, recorded: this.recorded, unrecorded };
   }
 
-  /** A script call was answered, and not every replica is known to have it. On the hot path. */
+  /** A script call was answered. On the hot path. */
   ran(batch: Batch, cells: readonly ReplyValue[]): void {
     const { script, partition, pendings } = batch;
     if (!this.answered.keeps(partition) || batch.once || !hasEffects(script)) return;
@@ -112,7 +112,7 @@ export class Reversals {
     try {
       while (report.answers.length > 0 && !this.closed) {
         const page = report.answers.slice(0, limits.max_ops);
-        const { result, epoch, seq, ack } = await this.caller().callOnce(
+        const { result, epoch, seq } = await this.caller().callOnce(
           partitionReverse,
           partition,
           undefined,
@@ -122,7 +122,7 @@ export class Reversals {
         report.answers.splice(0, page.length);
         const written = page.filter((_, index) => result[index]?.status === 'ok');
         this.recorded += written.length;
-        if (ack !== 'replicated' && written.length > 0) this.answered.addReport(partition, { epoch, seq }, written);
+        if (written.length > 0) this.answered.addReport(partition, { epoch, seq }, written);
       }
       this.reports.delete(partition);
     } catch (error) {

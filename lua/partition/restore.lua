@@ -70,6 +70,37 @@ local function restore_item(stock, value)
   redis.call('HSET', stock, unpack(flat))
 end
 
+-- Fields of one hash and members of the index are written together: one write a key and call, for the replicas too.
+local gathered, gathered_keys = {}, {}
+
+local function gather(key, a, b)
+  local list = gathered[key]
+  if not list then
+    list = {}
+    gathered[key] = list
+    gathered_keys[#gathered_keys + 1] = key
+  end
+  list[#list + 1], list[#list + 2] = a, b
+end
+
+local function write_gathered(key)
+  local list = gathered[key]
+  if list and #list > 0 then
+    if key == due_key then
+      redis.call('ZADD', key, unpack(list))
+    else
+      redis.call('HSET', key, unpack(list))
+    end
+    gathered[key] = {}
+  end
+end
+
+-- After what was gathered before it.
+local function remove_field(key, field)
+  write_gathered(key)
+  redis.call('HDEL', key, field)
+end
+
 for n = 1, OPS do
   local record = records[n]
   if record.kind == ITEM then
@@ -77,12 +108,12 @@ for n = 1, OPS do
   elseif record.kind == BUYER then
     local buyers = KEYS[buyers_base + record.item]
     if record.value > 0 then
-      redis.call('HSET', buyers, record.id, record.value)
+      gather(buyers, record.id, record.value)
     else
-      redis.call('HDEL', buyers, record.id)
+      remove_field(buyers, record.id)
     end
   elseif record.kind == DUE then
-    redis.call('ZADD', due_key, record.due, record.id)
+    gather(due_key, record.due, record.id)
   else
     local key, member = holds_key, record.id
     if record.kind == CLAIM then
@@ -91,14 +122,17 @@ for n = 1, OPS do
       key, member = ids_key, 'i:' .. record.id
     end
     if record.value then
-      redis.call('HSET', key, record.id, cmsgpack.pack(record.value))
+      gather(key, record.id, cmsgpack.pack(record.value))
     else
-      redis.call('HDEL', key, record.id)
+      remove_field(key, record.id)
     end
     if record.due > 0 then
-      redis.call('ZADD', due_key, record.due, member)
+      gather(due_key, record.due, member)
     end
   end
   add_row(STATUS.ok)
+end
+for n = 1, #gathered_keys do
+  write_gathered(gathered_keys[n])
 end
 return finish(tonumber(fields[2] or 0), tonumber(fields[3] or 0), now_ms())
