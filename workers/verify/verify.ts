@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { PartitionsApi, PartitionStatus, StockItem } from '../../engine/types.js';
 import { compare, type Differences, type LivePartition } from './compare.js';
 import { heldUnits, readPersisted } from './ledger.js';
+import { checkParts } from './parts.js';
 import { Problems, type VerifyReport } from './problems.js';
 
 export interface VerifyOptions {
@@ -36,20 +37,20 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   };
   const { partitions, pool } = options;
   const halted = await checkQuarantine(pool, problems);
-  const budget = Date.now() + (options.waitMs ?? WAIT_MS);
+  const waitMs = options.waitMs ?? WAIT_MS;
+  const budget = Date.now() + waitMs;
   const reachable = await checkStatus(partitions, problems);
   for (let partition = 0; partition < partitions.count; partition++) {
     if (reachable.has(partition)) {
       // What has halted will not agree by waiting; of many partitions that lag, each still gets a moment.
-      const until = halted.has(partition)
-        ? 0
-        : Math.max(budget, Date.now() + Math.min(options.waitMs ?? WAIT_MS, LEAST_WAIT_MS));
+      const until = halted.has(partition) ? 0 : Math.max(budget, Date.now() + Math.min(waitMs, LEAST_WAIT_MS));
       const found = await verifyPartition(options, partition, until, problems);
       counted.partitions++;
       for (const key of ['items', 'holds', 'claims', 'movements'] as const) counted[key] += found[key];
     }
     options.onProgress?.(partition + 1, partitions.count);
   }
+  await checkParts(pool, partitions.count, Math.max(budget, Date.now() + Math.min(waitMs, LEAST_WAIT_MS)), problems);
   const ok = problems.list.length === 0;
   return { ok, problems: problems.list, more: problems.more, counted, seconds: (performance.now() - started) / 1_000 };
 }
