@@ -41,6 +41,6 @@ void t.test('faults while it sells: nothing is sold twice, nothing acknowledged 
     const options = { dir: join(dir, 'mutants'), program, durationMs: 4_000, patienceMs: 3_000 };
     const found = await tryMutant(mutant, options);
     t.ok(found.caught, `${mutant.name}: ${found.first}`);
-    t.match(found.points, [5]);
+    t.ok(found.points.includes(5), `points ${found.points.join(', ')}`);
   });
 });

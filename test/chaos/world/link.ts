@@ -140,9 +140,12 @@ class Pair {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    // A reset, not a farewell: whoever waits for an answer learns that none comes.
-    this.down.resetAndDestroy();
-    this.up.resetAndDestroy();
+    // A reset, not a farewell: whoever waits for an answer learns that none comes. Where a farewell is under way libuv refuses
+    // the reset and keeps the socket, so that one is closed as it is.
+    for (const socket of [this.down, this.up]) {
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
     this.gone();
   }
 
