@@ -6,7 +6,7 @@ import { Keys } from '../../engine/keys.js';
 import { Partitions } from '../../engine/partitions.js';
 import { Cluster } from 'ioredis';
 import { atEnd } from '../harness/index.js';
-import { countsOf, done, idIn, itemIn, openBench, PARTITIONS, stockUp } from './reservations-bench.js';
+import { countsOf, done, idIn, itemIn, openBench, PARTITIONS, stockUp, sweepUntil } from './reservations-bench.js';
 
 const HOME = 14;
 const bench = await openBench();
@@ -75,4 +75,85 @@ t.test('a return that reaches one part and not the other is not called undone', 
     [10, 0, 0],
     [10, 0, 0],
   ]);
+});
+
+/** A part as it would be had its shard lost the hold: no record, and its units are free. */
+async function lose(item: ItemRef, id: string): Promise<void> {
+  const partition = engine.partitions.of(item);
+  await redis.hdel(keys.fixed('holds', partition), id);
+  await redis.hset(keys.item('stock', partition, refOf(item)), { a: 10, r: 0 });
+}
+
+t.test('a part that was lost is held again before the sale, by whoever has not seen it to be safe', async (t) => {
+  const stranger = await bench.another();
+  const items = await itemsOf('lost');
+  const { reservationId: id } = done(
+    await engine.reservations.reserve({ lines: items.map((item) => ({ ...item, quantity: 2 })) }),
+  );
+  await lose(items[1], id);
+  t.equal(done(await stranger.reservations.confirm(id)).status, 'confirmed');
+  t.same(await countsOf(engine, items), [
+    [8, 0, 2],
+    [8, 0, 2],
+  ]);
+});
+
+t.test('its units are gone: the reservation is given back as a whole, and the answer says why', async (t) => {
+  const stranger = await bench.another();
+  const items = await itemsOf('taken');
+  const { reservationId: id } = done(
+    await engine.reservations.reserve({ lines: items.map((item) => ({ ...item, quantity: 2 })) }),
+  );
+  await lose(items[1], id);
+  done(await engine.stock.deduct(items[1], { quantity: 9, orderId: 'other' }));
+  t.match(await stranger.reservations.confirm(id), { status: 'insufficient_stock', item: items[1], available: 1 });
+  t.same(await countsOf(engine, items), [
+    [10, 0, 0],
+    [1, 0, 9],
+  ]);
+  t.equal((await engine.reservations.find(id))!.status, 'released');
+});
+
+t.test('a sale whose part is found missing afterwards is completed by the sweep', async (t) => {
+  const items = await itemsOf('later');
+  const { reservationId: id } = done(
+    await engine.reservations.reserve({ lines: items.map((item) => ({ ...item, quantity: 2 })) }),
+  );
+  await lose(items[1], id);
+  const sold = await engine.reservations.confirm(id);
+  t.match(sold, { status: 'ok', ack: 'executed' }, 'this process knows the holds to be safe, and does not look');
+  await sweepUntil('it is sold as a whole', engine, async () =>
+    (await countsOf(engine, items)).every((c) => c[2] === 2),
+  );
+  t.same(await countsOf(engine, items), [
+    [8, 0, 2],
+    [8, 0, 2],
+  ]);
+});
+
+t.test('a home that forgot its decision finds it at a part that was sold by it', async (t) => {
+  const items = await itemsOf('forgot');
+  const reservationId = idIn(HOME, 'forgot');
+  const lines = items.map((item) => ({ ...item, quantity: 2 }));
+  done(await engine.reservations.reserve({ reservationId, lines, holdSeconds: 2 }));
+  // Neither the home nor the second part has kept anything of the sale.
+  const [claims, holds] = [keys.fixed('claims', HOME), keys.fixed('holds', 9)];
+  const stock = keys.item('stock', 9, refOf(items[1]));
+  const claim = (await redis.hgetBuffer(claims, reservationId))!;
+  const hold = (await redis.hgetBuffer(holds, reservationId))!;
+  const level = await redis.hgetall(stock);
+  done(await engine.reservations.confirm(reservationId));
+  await redis.hset(claims, reservationId, claim);
+  await redis.hset(holds, reservationId, hold);
+  await redis.hset(stock, level);
+  t.same(await countsOf(engine, items), [
+    [8, 0, 2],
+    [8, 2, 0],
+  ]);
+  await sweepUntil('it is sold', engine, async () => (await countsOf(engine, items)).every((c) => c[1] === 0));
+  t.same(await countsOf(engine, items), [
+    [8, 0, 2],
+    [8, 0, 2],
+  ]);
+  t.equal((await engine.reservations.find(reservationId))!.status, 'confirmed');
 });
