@@ -7,7 +7,8 @@ import { collapse, holdsToLoad } from './collapse.js';
 import { sqlState, StaleHistory } from './errors.js';
 import { areOfOneHistory, type Opening } from './openings.js';
 import type { RecordRow } from './records.js';
-import { persistStatements, type Share, type Statement } from './statements.js';
+import type { Statement } from './columns.js';
+import { persistStatements, type Share } from './statements.js';
 
 interface PositionRow {
   partition: number;

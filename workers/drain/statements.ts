@@ -2,9 +2,11 @@ import type { QueryConfig } from 'pg';
 import { numbers, texts } from '../db/arrays.js';
 import type { Position } from './check.js';
 import type { Collapsed } from './collapse.js';
-import type { BoughtRow, IdRow, ItemRow, LateReturn, RecordRow, Transition } from './records.js';
+import { type CopyConfig, ints, type Of, partitionsOf, type Statement, strings } from './columns.js';
+import { claims, gone, holds, newHolds, transitions } from './record-statements.js';
+import type { BoughtRow, IdRow, ItemRow, LateReturn } from './records.js';
 import { reversals } from './reversals.js';
-import { HOLD_COLUMNS, holdRow, MOVEMENT_COLUMNS, movementRow } from './rows.js';
+import { MOVEMENT_COLUMNS, movementRow } from './rows.js';
 
 /** A partition's share of a persist transaction: what is persisted, and where it stands then. */
 export interface Share {
@@ -12,14 +14,6 @@ export interface Share {
   readonly next: Position;
   readonly batch: Collapsed;
 }
-
-/** Rows for COPY. */
-export interface CopyConfig {
-  readonly copy: string;
-  readonly rows: string;
-}
-
-export type Statement = QueryConfig | CopyConfig;
 
 /**
  * Prepared under their names once a connection. Rows come as columns (UNNEST): one statement and one round trip for any number, of
@@ -41,47 +35,6 @@ UPDATE stock s SET settings = jsonb_strip_nulls(s.settings || (n.change::jsonb -
 FROM unnest($1::text[], $2::text[]) AS n(ref, change) WHERE s.ref = n.ref`;
 
 const COPY_MOVEMENTS = `COPY movements (${MOVEMENT_COLUMNS}) FROM STDIN`;
-const COPY_HOLDS = `COPY holds (${HOLD_COLUMNS}) FROM STDIN`;
-
-const HOLDS = `
-INSERT INTO holds (${HOLD_COLUMNS})
-SELECT partition, id, state, deadline, fingerprint, attempt, buyer, resolved_at, held_at, string_to_array(refs, ' '),
-  string_to_array(quantities, ' ')::bigint[], string_to_array(returned, ' ')::bigint[], string_to_array(counted, ' ')::smallint[]
-FROM unnest($1::integer[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[],
-  $10::text[], $11::text[], $12::text[], $13::text[]) AS n(${HOLD_COLUMNS})
-ON CONFLICT (partition, id) DO UPDATE SET state = excluded.state, deadline = excluded.deadline, fingerprint = excluded.fingerprint,
-  attempt = excluded.attempt, buyer = excluded.buyer, resolved_at = excluded.resolved_at, held_at = excluded.held_at,
-  refs = excluded.refs, quantities = excluded.quantities, returned = excluded.returned, counted = excluded.counted`;
-
-const CLAIMS = `
-INSERT INTO claims (partition, id, state, deadline, fingerprint, attempt, buyer, resolved_at, opened_at, refs, quantities)
-SELECT partition, id, state, deadline, fingerprint, attempt, buyer, resolved_at, opened_at, string_to_array(refs, ' '),
-  string_to_array(quantities, ' ')::bigint[]
-FROM unnest($1::integer[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[],
-  $10::text[], $11::text[])
-  AS n(partition, id, state, deadline, fingerprint, attempt, buyer, resolved_at, opened_at, refs, quantities)
-ON CONFLICT (partition, id) DO UPDATE SET state = excluded.state, deadline = excluded.deadline, fingerprint = excluded.fingerprint,
-  attempt = excluded.attempt, buyer = excluded.buyer, resolved_at = excluded.resolved_at, opened_at = excluded.opened_at,
-  refs = excluded.refs, quantities = excluded.quantities`;
-
-/** -1 leaves a column as it is. Every row must be met, but for those that may have been removed. */
-const transitionsOf = (table: 'holds' | 'claims') => `
-WITH met AS (
-  UPDATE ${table} r SET
-    state = CASE WHEN n.state < 0 THEN r.state ELSE n.state END,
-    deadline = CASE WHEN n.deadline < 0 THEN r.deadline ELSE n.deadline END,
-    attempt = CASE WHEN n.attempt < 0 THEN r.attempt ELSE n.attempt END,
-    resolved_at = CASE WHEN n.resolved_at < 0 THEN r.resolved_at ELSE n.resolved_at END
-  FROM unnest($1::integer[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
-    AS n(partition, id, state, deadline, attempt, resolved_at, optional)
-  WHERE r.partition = n.partition AND r.id = n.id
-  RETURNING n.optional
-)
-SELECT expect_rows($8, (SELECT count(*) FILTER (WHERE NOT optional) FROM met), '${table}')`;
-
-const goneOf = (table: 'holds' | 'claims') => `
-DELETE FROM ${table} r USING unnest($1::integer[], $2::text[]) AS n(partition, id) WHERE r.partition = n.partition AND r.id = n.id`;
-
 const IDS = `
 INSERT INTO id_records (partition, id, ref, kind, fingerprint, available, reserved, sold, version, updated_at)
 SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
@@ -108,30 +61,10 @@ WITH late AS (
 UPDATE bought_units b SET units = greatest(0, b.units - u.units) FROM units u
 WHERE b.partition = u.partition AND b.ref = u.ref AND b.buyer = u.buyer`;
 
-const TABLES = {
-  holds: { transitions: transitionsOf('holds'), gone: goneOf('holds') },
-  claims: { transitions: transitionsOf('claims'), gone: goneOf('claims') },
-};
-
-/** A row and its partition. */
-type Of<R> = readonly [partition: number, row: R];
-
 function rowsOf<R>(shares: readonly Share[], rows: (batch: Collapsed) => Iterable<R>): Of<R>[] {
   const all: Of<R>[] = [];
   for (const { position, batch } of shares) for (const row of rows(batch)) all.push([position.partition, row]);
   return all;
-}
-
-function ints<R>(rows: readonly Of<R>[], value: (row: R) => number): string {
-  return numbers(rows.map(([, row]) => value(row)));
-}
-
-function strings<R>(rows: readonly Of<R>[], value: (row: R) => string): string {
-  return texts(rows.map(([, row]) => value(row)));
-}
-
-function partitionsOf(rows: readonly Of<unknown>[]): string {
-  return numbers(rows.map(([partition]) => partition));
 }
 
 /**
@@ -229,64 +162,6 @@ function settings(changes: readonly [ref: string, change: Record<string, unknown
     name: 'settings',
     text: SETTINGS,
     values: [texts(changes.map(([ref]) => ref)), texts(changes.map(([, change]) => JSON.stringify(change)))],
-  };
-}
-
-function newHolds(rows: readonly Of<RecordRow>[]): CopyConfig {
-  let lines = '';
-  for (const [partition, row] of rows) lines += holdRow(partition, row);
-  return { copy: COPY_HOLDS, rows: lines };
-}
-
-function recordColumns(rows: readonly Of<RecordRow>[]): string[] {
-  return [
-    partitionsOf(rows),
-    strings(rows, ({ id }) => id),
-    ints(rows, ({ state }) => state),
-    ints(rows, ({ deadline }) => deadline),
-    ints(rows, ({ fingerprint }) => fingerprint),
-    ints(rows, ({ attempt }) => attempt),
-    strings(rows, ({ buyer }) => buyer),
-    ints(rows, ({ resolvedAt }) => resolvedAt),
-    ints(rows, ({ startedAt }) => startedAt),
-    // Refs hold no blanks (protocol.md), so lists go as one text a row and are split there.
-    strings(rows, ({ refs }) => refs.join(' ')),
-    strings(rows, ({ quantities }) => quantities.join(' ')),
-  ];
-}
-
-function holds(rows: readonly Of<RecordRow>[]): QueryConfig {
-  const returned = strings(rows, (row) => row.returned.join(' '));
-  const counted = strings(rows, (row) => row.counted.join(' '));
-  return { name: 'holds', text: HOLDS, values: [...recordColumns(rows), returned, counted] };
-}
-
-function claims(rows: readonly Of<RecordRow>[]): QueryConfig {
-  return { name: 'claims', text: CLAIMS, values: recordColumns(rows) };
-}
-
-function gone(table: 'holds' | 'claims', rows: readonly Of<string>[]): QueryConfig {
-  return {
-    name: `gone_${table}`,
-    text: TABLES[table].gone,
-    values: [partitionsOf(rows), strings(rows, (id) => id)],
-  };
-}
-
-function transitions(table: 'holds' | 'claims', rows: readonly Of<Transition>[]): QueryConfig {
-  return {
-    name: `changed_${table}`,
-    text: TABLES[table].transitions,
-    values: [
-      partitionsOf(rows),
-      strings(rows, ({ id }) => id),
-      ints(rows, ({ state }) => state ?? -1),
-      ints(rows, ({ deadline }) => deadline ?? -1),
-      ints(rows, ({ attempt }) => attempt ?? -1),
-      ints(rows, ({ resolvedAt }) => resolvedAt ?? -1),
-      `{${rows.map(([, { optional }]) => (optional ? 't' : 'f')).join(',')}}`,
-      rows.filter(([, { optional }]) => !optional).length,
-    ],
   };
 }
 
