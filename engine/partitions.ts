@@ -20,6 +20,11 @@ export function crc16(text: string, from = 0, to = text.length, crc = 0): number
   return crc;
 }
 
+/** The CRC16 of what has this one so far and goes on with the byte `code`. */
+export function crc16Next(crc: number, code: number): number {
+  return ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ code) & 0xff]!;
+}
+
 export class Partitions {
   /** Hash tag of each partition: the first of 0, 1, 2, … (base 36) whose slot lies in the partition's share. */
   readonly tags: readonly string[];

@@ -26,7 +26,12 @@ const TWO_ZEROS = '\0\0';
  * before them, so the pair is looked up and not searched for.
  */
 export function steered(head: string, partition: number, count: number): string | undefined {
-  const moved = crc16(TWO_ZEROS, 0, 2, crc16(head)) & (count - 1);
-  const pair = pairsOf(count)[moved ^ partition];
+  const pair = pairTo(crc16(head), partition, count);
   return pair === undefined ? undefined : head + pair;
+}
+
+/** The two characters that steer what has this CRC16 to the partition. */
+export function pairTo(crc: number, partition: number, count: number): string | undefined {
+  const moved = crc16(TWO_ZEROS, 0, 2, crc) & (count - 1);
+  return pairsOf(count)[moved ^ partition];
 }

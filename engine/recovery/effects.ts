@@ -49,8 +49,8 @@ const ofHold =
   ({ id, attempt, actor, lines }: HeldOp): Effect[] =>
     attempt > 0 ? [] : lines.map(({ item, total = 0 }) => ({ kind, id, ref: item, quantity: total, actor }));
 
-const held = ({ id, actor, lines }: StockReserveOp): Effect[] =>
-  lines.map(({ item, quantity }) => ({ kind: 'held', id, ref: item, quantity, actor }));
+const held = ({ id, actor, buyer, lines }: StockReserveOp): Effect[] =>
+  lines.map(({ item, quantity }) => ({ kind: 'held', id, ref: item, quantity, actor: actor === '' ? buyer : actor }));
 
 const extended = ({ id, attempt, actor }: StockExtendOp): Effect[] =>
   attempt > 0 ? [] : [{ kind: 'extended', id, ref: '', quantity: 0, actor }];

@@ -34,7 +34,8 @@ export function holding(context: Context, wanted: Wanted, part: Part, attempt: n
     buyer: wanted.buyer,
     hold: wanted.hold,
     room: wanted.room,
-    actor: wanted.actor,
+    // Left empty it is the buyer: then the whole batch has it in common.
+    actor: wanted.actor === wanted.buyer ? '' : wanted.actor,
     lines: part.lines,
   };
   return () =>

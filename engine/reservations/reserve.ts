@@ -17,8 +17,8 @@ export async function reserve(
   request: ReserveRequest,
   options?: CallOptions,
 ): Promise<Outcome<Reservation>> {
-  const wanted = readRequest(context, request, options);
-  const home = context.partitions.home(wanted.id);
+  const wanted = readRequest(context, places, request, options);
+  const { home } = wanted;
   if (wanted.parts.length > 1 || wanted.parts[0]!.partition !== home)
     return reserveClaim(context, places, home, wanted);
   const part = wanted.parts[0]!;
@@ -35,8 +35,15 @@ export async function reserve(
   return done(result.status, current ?? view(wanted.id, place, state, result.deadline, now), answer.ack);
 }
 
-function readRequest(context: Context, request: ReserveRequest, options: CallOptions | undefined): Wanted {
-  const lines = refLines(request.lines);
+function readRequest(
+  context: Context,
+  places: Places,
+  request: ReserveRequest,
+  options: CallOptions | undefined,
+): Wanted & { readonly home: number } {
+  const single = request.lines.length === 1 ? places.single.of(context, request.lines[0]!) : undefined;
+  const lines = single ? single[0]!.lines : refLines(request.lines);
+  const parts = single ?? partsOf(context, lines);
   const buyer = request.buyerId ?? '';
   const room = request.room ?? '';
   const hold = request.holdSeconds ?? 0;
@@ -44,14 +51,18 @@ function readRequest(context: Context, request: ReserveRequest, options: CallOpt
   if (room !== '') checkId(room, 'room');
   if (request.holdSeconds !== undefined) checkWhole(hold, 1, limits.max_hold_seconds, 'holdSeconds');
   if (request.reservationId !== undefined) checkId(request.reservationId, 'reservationId');
+  const own = request.reservationId;
+  // An id of ours is at home where the first of the lines is.
+  const home = own === undefined ? parts[0]!.partition : context.partitions.home(own);
   return {
-    id: request.reservationId ?? idAtHome(context.partitions.of(lines[0]!.item), context.partitions),
+    id: own ?? idAtHome(home, context.partitions),
+    home,
     buyer,
     hold,
     room,
     actor: checkText(options?.actor ?? buyer, 'actor'),
     fingerprint: fingerprint(content(buyer, hold, lines)),
-    parts: partsOf(context, lines),
+    parts,
     ack: ackOf(context, options),
     deadline: new Deadline(timeoutOf(context, options)),
   };
