@@ -14,6 +14,8 @@ export interface WorkerConfig {
   readonly concurrency: number;
   /** Persist transactions at a time. */
   readonly drainConnections: number;
+  /** Seconds in which every partition is verified once; 0: never. */
+  readonly verifySeconds: number;
 }
 
 export class ConfigError extends Error {
@@ -53,6 +55,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     logLevel,
     concurrency: integer('HOLDFAST_WORKER_CONCURRENCY', 80, 1, 1_000),
     drainConnections: integer('HOLDFAST_WORKER_CONNECTIONS', 2, 1, 100),
+    verifySeconds: integer('HOLDFAST_VERIFY_SECONDS', 3_600, 0, 2_000_000),
   };
   if (problems.length > 0) throw new ConfigError(problems.join('; '));
   return config;

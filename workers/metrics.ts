@@ -19,6 +19,22 @@ export class WorkerMetrics {
     'Partitions that did not answer the last look',
     [],
   );
+  readonly violations = this.gauge(
+    'holdfast_violations',
+    'What disagreed between Redis and Postgres, or within one of them, when the partition was last verified',
+    ['partition'],
+  );
+  readonly verifiedAt = this.gauge(
+    'holdfast_verified_timestamp_seconds',
+    'When this process last verified the partition and could tell',
+    ['partition'],
+  );
+  readonly verifications = new Counter({
+    name: 'holdfast_verifications_total',
+    help: 'Partitions verified, by outcome; undecided: it was away, closed, or Postgres was behind',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
   readonly events = this.counter('holdfast_persisted_events_total', 'Events committed to Postgres by this process');
   readonly reversals = this.counter(
     'holdfast_reversals_total',

@@ -14,6 +14,7 @@ import { WorkerMetrics } from './metrics.js';
 import { type OpsServer, serveOps } from './ops/http.js';
 import { PostgresSource } from './recovery/source.js';
 import { type JobName, PartitionQueue } from './wake/queue.js';
+import { VerifyRounds } from './verify/rounds.js';
 import { Wake } from './wake/wake.js';
 
 const REFRESH_MS = 5_000;
@@ -153,6 +154,12 @@ async function startWork(work: Work): Promise<Wake> {
   closers.add(() => wake.stop());
   closers.add(repeat(REFRESH_MS, log, () => halts.refresh()));
   closers.add(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
+  if (config.verifySeconds > 0) {
+    const pauseMs = (config.verifySeconds * 1_000) / partitions.count;
+    const rounds = new VerifyRounds({ partitions, pool: pools.general, metrics, log, pauseMs });
+    rounds.start();
+    closers.add(() => rounds.stop());
+  }
   await worker.ready();
   return wake;
 }

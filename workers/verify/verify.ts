@@ -55,6 +55,19 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   return { ok, problems: problems.list, more: problems.more, counted, seconds: (performance.now() - started) / 1_000 };
 }
 
+/**
+ * One partition alone, for those who look all the time.
+ * @returns what is wrong in it; undefined where that cannot be told now: it is away or not open, or Postgres is behind, which has
+ *   metrics of its own and makes differences that are none
+ */
+export async function verifyOne(options: VerifyOptions, partition: number): Promise<Problems | undefined> {
+  const status = (await options.partitions.status()).find((one) => one.partition === partition);
+  if (!status?.open) return undefined;
+  const problems = new Problems();
+  await verifyPartition(options, partition, Date.now() + (options.waitMs ?? WAIT_MS), problems);
+  return problems.list.some(({ subject }) => subject === 'partition') ? undefined : problems;
+}
+
 async function countReversals(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ count: number }>('SELECT count(*)::bigint AS count FROM reversals');
   return rows[0]!.count;
