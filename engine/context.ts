@@ -91,14 +91,16 @@ export function isSafe({ ack, alone }: Pick<CallResult<unknown>, 'ack' | 'alone'
  * Whether what a partition has answered, last under `epoch`, is safe: replicated, or else persisted, or its shard has no replicas.
  * The touch is a write behind all that the answer rests on. A master that was cut off gets no replica to take it, and one that
  * took over meanwhile has another epoch: so neither an old answer nor one that may be taken back is ever vouched for.
+ * @param by what is tried, one after the other; waiting for Postgres takes until the deadline where nobody writes to it.
  */
 export async function isVouchedFor(
   context: Context,
   partition: number,
   epoch: number,
   options: CallerOptions,
+  by: readonly Ack[] = ['replicated', 'durable'],
 ): Promise<boolean> {
-  for (const ack of ['replicated', 'durable'] as const) {
+  for (const ack of by) {
     const touched = await touch(context, partition, { ...options, ack });
     if (touched?.epoch !== epoch) return false;
     if (isSafe(touched)) return true;

@@ -1,6 +1,6 @@
 /** Confirm and release: one decision at the home, which the parts of a claim then follow. (S3, S9) */
 import { checkId, checkText } from '../content.js';
-import { ackOf, atLeastReplicated, change, isSafe, timeoutOf, type Context } from '../context.js';
+import { ackOf, atLeastReplicated, change, isSafe, isVouchedFor, timeoutOf, type Context } from '../context.js';
 import { Deadline, done, isDone, narrowest, refusal } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsRelease } from '../scripts/generated/claims-release.js';
@@ -103,9 +103,10 @@ export async function decideClaim(context: Context, place: Place, request: Reque
   const { result } = answer;
   if (result.state === undefined) return refusal(result.status);
   const decided = result.state === 2 ? 'confirm' : result.state === 3 ? 'release' : 'expire';
-  const told = isSafe(answer)
-    ? await tellParts(context, id, place, decided, { ack, timeoutMs: deadline.left(), actor })
-    : UNTOLD;
+  // A WAIT may also have been lost with its connection: then asking once more is enough.
+  const options = { timeoutMs: deadline.left(), id };
+  const safe = isSafe(answer) || (await isVouchedFor(context, place.home, answer.epoch, options, ['replicated']));
+  const told = safe ? await tellParts(context, id, place, decided, { ack, timeoutMs: deadline.left(), actor }) : UNTOLD;
   return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told.ack]));
 }
 

@@ -81,11 +81,28 @@ t.test('no replica answers: executed is named, and durable can still be reached'
   t.match(await engine.reservations.reserve(one, asked), { status: 'ok', ack: 'executed' });
   t.match(await engine.reservations.reserve(many, asked), { status: 'ok', ack: 'executed' });
   t.match(await engine.stock.restock(items[4]!, { quantity: 1 }, asked), { status: 'ok', ack: 'executed' });
+  t.match(await engine.reservations.reserve(one, asked), { status: 'exists', ack: 'executed' }, 'nor by asking again');
+  t.match(
+    await engine.reservations.extend('alone', 1, asked),
+    { status: 'exists', ack: 'executed' },
+    'nor for nothing',
+  );
+  const soldOf = async () => (await engine.stock.check(three)).map((level) => level!.sold);
+  const before = await soldOf();
+  t.match(await engine.reservations.confirm('alone-3', asked), { status: 'ok', ack: 'executed' });
+  t.same(await soldOf(), before, 'the parts are not told yet of a sale that may be lost');
   t.match(await engine.reservations.confirm('alone', { ack: 'durable', timeoutMs: 30_000 }), { ack: 'durable' });
   for (const replica of replicas) replica.kill('SIGCONT');
   await stack.redis!.healthy(60_000);
   const again = await untilAck('replicated', () => engine.reservations.reserve(many, asked));
   t.equal(again.status, 'exists', 'asking again waits for the replicas');
+  for (const end = Date.now() + 60_000; Date.now() < end && String(await soldOf()) === String(before);)
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  t.same(
+    await soldOf(),
+    before.map((sold) => sold + 1),
+    'now they are',
+  );
 });
 
 t.test('a master hangs: its calls are answered, the other shards go on, every id has one effect', async (t) => {
@@ -161,6 +178,9 @@ t.test('connections are cut under load: no call has two effects', async (t) => {
   await knife;
   t.ok(cuts > 0, `${cuts} connections cut, ${errors} calls asked again`);
   const found = await Promise.all(Array.from({ length: RESERVATIONS }, (_, n) => engine.reservations.find(`cut-${n}`)));
+  // Where a WAIT was lost with its connection, the parts of a sale are told a little later.
+  for (const end = Date.now() + 60_000; Date.now() < end && (await total()).sold - before.sold < confirmed;)
+    await new Promise((resolve) => setTimeout(resolve, 200));
   const linesHeld = found.filter((one) => one!.status === 'held').reduce((sum, one) => sum + one!.lines.length, 0);
   const after = await total();
   t.equal(after.sold - before.sold, confirmed);
