@@ -169,9 +169,17 @@ async function checkRedisUrl(): Promise<Finding> {
   const url = process.env.HOLDFAST_REDIS_URL;
   if (!url) return { what, detail: 'not set: up starts a cluster of its own' };
   const { Redis } = await import('ioredis');
+  const { parseAddress } = await import('../engine/redis/address.js');
+  const { seeds, access } = parseAddress(url);
   const findings: string[] = [];
-  for (const part of url.split(',')) {
-    const client = new Redis(part.trim(), {
+  for (const { host, port } of seeds) {
+    // No URL: it may have a password in it.
+    const part = `${host}:${port}`;
+    const client = new Redis({
+      ...access,
+      host,
+      port,
+      disableClientInfo: true,
       lazyConnect: true,
       connectTimeout: REACH_MS,
       retryStrategy: () => null,
@@ -180,7 +188,7 @@ async function checkRedisUrl(): Promise<Finding> {
     client.on('error', () => undefined);
     try {
       await client.connect();
-      const [, policy] = (await client.config('GET', 'maxmemory-policy')) as string[];
+      const policy = /maxmemory_policy:(\S+)/.exec(await client.info('memory'))?.[1];
       if (policy !== 'noeviction')
         findings.push(`${part}: maxmemory-policy is ${policy}; set it to noeviction, or sold stock is forgotten.`);
       const info = await client.info('cluster');

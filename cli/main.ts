@@ -10,7 +10,20 @@ interface CommandModule {
 }
 
 /** The order in which `--help` lists them; what is not named here follows by alphabet. */
-const ORDER = ['up', 'down', 'status', 'token', 'import', 'export', 'verify', 'rebuild', 'doctor', 'serve', 'work'];
+const ORDER = [
+  'up',
+  'down',
+  'status',
+  'token',
+  'import',
+  'export',
+  'verify',
+  'rebuild',
+  'migrate',
+  'doctor',
+  'serve',
+  'work',
+];
 
 async function loadCommands(program: Command): Promise<void> {
   const folder = new URL('./commands/', import.meta.url);

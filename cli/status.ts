@@ -89,10 +89,18 @@ async function lookAtPartitions(state: StackState): Promise<PartitionSummary | {
   const { DEFAULT_PARTITIONS, Partitions } = await import('../engine/partitions.js');
   const partitions = new Partitions(Number(state.env.HOLDFAST_PARTITIONS || DEFAULT_PARTITIONS));
   const keys = new Keys(state.env.HOLDFAST_KEY_PREFIX || 'hf', partitions);
-  const redis = new RedisCluster(state.redis.url.split(','), {
+  const { parseAddress } = await import('../engine/redis/address.js');
+  const { seeds, access } = parseAddress(state.redis.url);
+  const redis = new RedisCluster([...seeds], {
     slotsRefreshTimeout: LOOK_MS,
     clusterRetryStrategy: () => null,
-    redisOptions: { commandTimeout: LOOK_MS, connectTimeout: LOOK_MS, maxRetriesPerRequest: 1 },
+    redisOptions: {
+      ...access,
+      disableClientInfo: true,
+      commandTimeout: LOOK_MS,
+      connectTimeout: LOOK_MS,
+      maxRetriesPerRequest: 1,
+    },
   });
   redis.on('error', () => undefined);
   try {

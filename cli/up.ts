@@ -64,6 +64,12 @@ async function foreground(options: UpOptions): Promise<number> {
     workers: options.workers,
     redisUrl: process.env.HOLDFAST_REDIS_URL || undefined,
     databaseUrl: process.env.HOLDFAST_DATABASE_URL || undefined,
+    prepareDatabase: async (ownerUrl, roles) => {
+      const { migrate } = await import('../workers/db/migrate.js');
+      const { grantRoles } = await import('../workers/db/roles.js');
+      await migrate(ownerUrl);
+      await grantRoles(ownerUrl, roles);
+    },
     onProgress: (line) => print(`${pc.cyan('›')} ${line}`),
     onEvent: (line) => print(`${pc.yellow('!')} ${line}`),
   });

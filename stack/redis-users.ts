@@ -25,14 +25,14 @@ interface Rights {
 
 /** Who is it, and where is what: to connect and to find the way. */
 const FIND = [
-  ...['ping', 'info', 'client|setname', 'client|setinfo'],
+  ...['ping', 'info', 'client|setname'],
   ...['cluster|info', 'cluster|myid', 'cluster|nodes', 'cluster|shards', 'cluster|slots'],
 ];
 
 /** What the scripts call that front ends call. */
 const SELL = [
   ...['cluster|myid', 'time', 'hget', 'hmget', 'hset', 'hdel', 'del', 'get', 'set'],
-  ...['zadd', 'zcount', 'zrange', 'zrem', 'zscore', 'xadd', 'spublish', 'hexists'],
+  ...['zadd', 'zcount', 'zrange', 'zrem', 'zscore', 'xadd', 'spublish', 'exists', 'hexists'],
 ];
 
 /** What front ends send beside that: the calls, WAIT, subscriptions, positions, records of idempotency keys. */
@@ -66,7 +66,8 @@ const WORK = [...FIND, ...SELL, ...SERVE, ...RECOVER];
 export const RIGHTS: Readonly<Record<'server' | 'worker' | 'operator', Rights>> = {
   server: { commands: [...FIND, ...SELL, ...SERVE] },
   worker: { commands: [...WORK, 'multi', 'exec'], queue: QUEUE },
-  operator: { commands: [...WORK, 'unlink'] },
+  // READONLY is how ioredis' cluster client greets the nodes.
+  operator: { commands: [...WORK, 'unlink', 'readonly'] },
 };
 
 /** Where BullMQ's keys are (workers/wake/queue.ts). */

@@ -3,8 +3,24 @@ import { join, resolve } from 'node:path';
 import { type App, createApp, waitReady } from './apps.js';
 import { freePorts, portIsFree } from './ports.js';
 import { type Postgres, startPostgres } from './postgres.js';
+import {
+  ensurePostgresRoles,
+  type PostgresPasswords,
+  postgresRole,
+  type PostgresRole,
+  urlOfRole,
+} from './postgres-roles.js';
 import { sweep } from './processes.js';
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from './redis-cluster.js';
+import type { RedisPasswords, RedisRole } from './redis-users.js';
+
+/** Makes every part log in as what it is (docs/security.md). Servers of someone else have users of their own. */
+export interface StackUsers {
+  readonly redis: RedisPasswords;
+  readonly postgres: PostgresPasswords;
+  /** Migrates as the owner and gives these login roles what they need. */
+  prepareDatabase(ownerUrl: string, roles: Record<'worker' | 'server' | 'reader', string>): Promise<void>;
+}
 
 export interface LocalStackOptions {
   /** Everything lives under this folder; an existing one is started again with its data. */
@@ -21,6 +37,8 @@ export interface LocalStackOptions {
   databaseUrl?: string;
   redis?: Pick<RedisClusterOptions, 'masters' | 'replicasPerMaster' | 'conf'>;
   postgresSettings?: Record<string, string>;
+  /** Without it everybody who reaches Redis may do everything there, and all are superusers of Postgres. */
+  users?: StackUsers;
   /** More or other HOLDFAST_* for servers and workers. */
   env?: Record<string, string>;
   /** Only Redis and Postgres; `startApps()` later. */
@@ -42,8 +60,11 @@ export interface LocalStack {
   /** `http://127.0.0.1:8080` */
   readonly url: string;
   readonly jwtSecret: string;
+  /** With users: as the operator. */
   readonly redisUrl: string;
+  /** With users: as a worker, and for reading only. */
   readonly databaseUrl: string;
+  readonly readerUrl: string;
   /** Absent when servers of someone else are used. */
   readonly redis?: RedisCluster;
   readonly postgres?: Postgres;
@@ -90,8 +111,10 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     ]);
     for (const result of started) if (result.status === 'rejected') throw result.reason;
 
-    const redisUrl = options.redisUrl ?? redis!.url;
-    const databaseUrl = options.databaseUrl ?? postgres!.url;
+    if (options.users && postgres) await prepareRoles(options.users, postgres);
+    const urls = urlsOf(options, redis, postgres);
+    const redisUrl = urls.redis('operator');
+    const databaseUrl = urls.database('worker');
     const jwtSecret = options.jwtSecret ?? randomBytes(32).toString('base64url');
     const env: Record<string, string> = {
       ...inherited(),
@@ -102,7 +125,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       HOLDFAST_JWT_SECRET: jwtSecret,
       ...options.env,
     };
-    apps.push(...createApps(options, counts, env, metricsPorts));
+    apps.push(...createApps(options, counts, env, urls, metricsPorts));
     const startApps = async () => {
       await Promise.all(apps.map((app) => startUntilReady(app, options)));
     };
@@ -118,6 +141,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       jwtSecret,
       redisUrl,
       databaseUrl,
+      readerUrl: urls.database('reader'),
       redis,
       postgres,
       servers: apps.filter((app) => app.kind === 'server'),
@@ -155,27 +179,69 @@ function createApps(
   options: LocalStackOptions,
   counts: { servers: number; workers: number },
   env: Record<string, string>,
+  urls: Urls,
   metricsPorts: number[],
 ): App[] {
   const dir = resolve(options.dir);
   const common = { runDir: join(dir, 'run'), logDir: join(dir, 'logs'), disposable: options.disposable };
-  const processEnv = { ...process.env, ...env };
+  const envOf = (kind: App['kind']) => ({
+    ...process.env,
+    ...env,
+    HOLDFAST_REDIS_URL: urls.redis(kind),
+    HOLDFAST_DATABASE_URL: urls.database(kind),
+    ...options.env,
+  });
   const apps: App[] = [];
   for (let i = 1; i <= counts.workers; i++) {
     const port = metricsPorts[i - 1]!;
-    const workerEnv = { ...processEnv, HOLDFAST_METRICS_PORT: String(port) };
+    const workerEnv = { ...envOf('worker'), HOLDFAST_METRICS_PORT: String(port) };
     apps.push(createApp({ ...common, kind: 'worker', name: `worker-${i}`, env: workerEnv, port }));
   }
   const port = Number(env.HOLDFAST_PORT);
   for (let i = 1; i <= counts.servers; i++)
-    apps.push(createApp({ ...common, kind: 'server', name: `server-${i}`, env: processEnv, port }));
+    apps.push(createApp({ ...common, kind: 'server', name: `server-${i}`, env: envOf('server'), port }));
   return apps;
+}
+
+interface Urls {
+  redis(role: RedisRole): string;
+  database(role: PostgresRole): string;
+}
+
+function urlsOf(options: LocalStackOptions, redis: RedisCluster | undefined, postgres: Postgres | undefined): Urls {
+  const { users } = options;
+  return {
+    redis: (role) => options.redisUrl ?? redis!.urlFor(role),
+    database: (role) => options.databaseUrl ?? (users ? urlOfRole(postgres!.url, role, users.postgres) : postgres!.url),
+  };
+}
+
+async function prepareRoles(users: StackUsers, postgres: Postgres): Promise<void> {
+  await ensurePostgresRoles(postgres.url, users.postgres);
+  const [worker, server, reader] = (['worker', 'server', 'reader'] as const).map(postgresRole);
+  await users.prepareDatabase(urlOfRole(postgres.url, 'owner', users.postgres), {
+    worker: worker!,
+    server: server!,
+    reader: reader!,
+  });
+}
+
+/** The installation that servers and workers are told of. */
+function prefixOf(options: LocalStackOptions): string {
+  return options.env?.HOLDFAST_KEY_PREFIX || process.env.HOLDFAST_KEY_PREFIX || 'hf';
 }
 
 function startRedis(options: LocalStackOptions, dir: string, logDir: string, say: (line: string) => void) {
   const { masters = 3, replicasPerMaster = 1 } = options.redis ?? {};
+  const users = options.users && { passwords: options.users.redis, prefix: prefixOf(options) };
   say(`starting a Redis Cluster (${masters} masters, ${masters * replicasPerMaster} replicas)`);
-  return startRedisCluster({ ...options.redis, dir: join(dir, 'redis'), logDir, disposable: options.disposable });
+  return startRedisCluster({
+    ...options.redis,
+    dir: join(dir, 'redis'),
+    logDir,
+    disposable: options.disposable,
+    users,
+  });
 }
 
 function startDatabase(options: LocalStackOptions, dir: string, logDir: string, say: (line: string) => void) {

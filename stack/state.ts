@@ -20,8 +20,10 @@ export interface StackState {
   logDir: string;
   /** The environment (HOLDFAST_*) that servers and workers were started with. */
   env: Record<string, string>;
+  /** As the operator. */
   redis: { url: string; own: boolean; nodes: { port: number; pid: number; role: string }[] };
-  postgres: { url: string; own: boolean; port?: number; pid?: number };
+  /** `url` as a worker, `readerUrl` for reading only. */
+  postgres: { url: string; readerUrl?: string; own: boolean; port?: number; pid?: number };
   apps: { name: string; kind: 'server' | 'worker'; pid: number; port: number; restarts: number }[];
 }
 

@@ -1,10 +1,12 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, isRunning, type ProcessIdentity } from './identity.js';
-import { type LocalStack, type LocalStackOptions, startLocalStack } from './stack.js';
+import { type LocalStack, type LocalStackOptions, type StackUsers, startLocalStack } from './stack.js';
 import { clearState, loadSecrets, type StackState, writeState } from './state.js';
 
-export interface SuperviseOptions extends LocalStackOptions {
+export interface SuperviseOptions extends Omit<LocalStackOptions, 'users'> {
+  /** With it, every part logs in to Redis and Postgres as what it is; passwords are kept with the data. */
+  prepareDatabase?: StackUsers['prepareDatabase'];
   /** Told what happened after the start: a part ended, was started again, was given up. */
   onEvent?: (line: string) => void;
 }
@@ -42,8 +44,11 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   claim(options.dir, me);
   let stack: LocalStack;
   try {
-    const jwtSecret = process.env.HOLDFAST_JWT_SECRET || loadSecrets(options.dir).jwtSecret;
-    stack = await startLocalStack({ startAttempts: START_ATTEMPTS, ...options, jwtSecret });
+    const { redis, postgres, ...secrets } = loadSecrets(options.dir);
+    const jwtSecret = process.env.HOLDFAST_JWT_SECRET || secrets.jwtSecret;
+    const { prepareDatabase } = options;
+    const users = prepareDatabase && { redis, postgres, prepareDatabase };
+    stack = await startLocalStack({ startAttempts: START_ATTEMPTS, ...options, jwtSecret, users });
   } catch (error) {
     release(options.dir);
     throw error;
@@ -158,7 +163,13 @@ function stateOf(
     logDir: stack.logDir,
     env: { ...stack.env },
     redis: { url: stack.redisUrl, own: stack.redis !== undefined, nodes },
-    postgres: { url: stack.databaseUrl, own: postgres !== undefined, port: postgres?.port, pid: postgres?.pid },
+    postgres: {
+      url: stack.databaseUrl,
+      readerUrl: stack.readerUrl,
+      own: postgres !== undefined,
+      port: postgres?.port,
+      pid: postgres?.pid,
+    },
     apps: [...stack.servers, ...stack.workers].map(({ name, kind, pid, port }) => ({
       name,
       kind,

@@ -24,7 +24,7 @@ export function register(program: Command): void {
       const { connect } = await import('../../workers/verify/connect.js');
       const { printReport } = await import('../../workers/verify/print.js');
       const { verify } = await import('../../workers/verify/verify.js');
-      const connection = await connect(findInstallation(data));
+      const connection = await connect(findInstallation(data, process.env, true));
       try {
         const report = await verify({
           partitions: connection.engine.partitions,

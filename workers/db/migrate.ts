@@ -20,9 +20,18 @@ export class DatabaseTooNew extends Error {
   override readonly name = 'DatabaseTooNew';
 }
 
+/** Postgres: the role may not do that. */
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Migrations are missing, and the role that logged in owns nothing. */
+export class MigrationRefused extends Error {
+  override readonly name = 'MigrationRefused';
+}
+
 /**
  * Brings the database to this version: all missing migrations in one transaction, or none. Checksums of those applied earlier are
- * compared. Rejects with DatabaseTooNew when the database has migrations that this version does not know.
+ * compared. Rejects with DatabaseTooNew when the database has migrations that this version does not know. A role that does not own the
+ * tables can do this where nothing is missing; else it rejects with MigrationRefused.
  * @returns numbers of the migrations applied now
  */
 export async function migrate(databaseUrl: string, folder = migrationsFolder()): Promise<number[]> {
@@ -45,7 +54,14 @@ export async function migrate(databaseUrl: string, folder = migrationsFolder()):
         `The database is at migration ${present}, this version of Holdfast knows ${newest}: run the newer version, or use another database.`,
       );
     }
-    const applied = await postgrator.migrate();
+    const applied = await postgrator.migrate().catch((error: Error & { code?: string }) => {
+      if (error.code !== INSUFFICIENT_PRIVILEGE) throw error;
+      throw new MigrationRefused(
+        `The database is at migration ${present}, this version of Holdfast needs ${newest}, and the role "${client.user}" may not ` +
+          `change the schema (${error.message}). Run ./holdfast migrate as the owner of the tables first.`,
+        { cause: error },
+      );
+    });
     await client.query('COMMIT');
     return applied.map((migration) => migration.version);
   } catch (error) {

@@ -2,6 +2,7 @@ import { Cluster } from 'ioredis';
 import type pg from 'pg';
 import { Keys } from '../../engine/keys.js';
 import { Partitions } from '../../engine/partitions.js';
+import { parseAddress } from '../../engine/redis/address.js';
 import type { PersistedSource } from '../../engine/types.js';
 import type { Target } from '../verify/connect.js';
 
@@ -40,9 +41,10 @@ export async function emptyForRebuild(options: RebuildOptions): Promise<number[]
   const { target } = options;
   const partitions = new Partitions(target.partitions);
   const keys = new Keys(target.keyPrefix, partitions);
-  const redis = new Cluster(target.redisUrl.split(','), {
+  const { seeds, access } = parseAddress(target.redisUrl);
+  const redis = new Cluster([...seeds], {
     clusterRetryStrategy: () => null,
-    redisOptions: { commandTimeout: COMMAND_MS, maxRetriesPerRequest: 1 },
+    redisOptions: { ...access, disableClientInfo: true, commandTimeout: COMMAND_MS, maxRetriesPerRequest: 1 },
   });
   redis.on('error', () => undefined);
   try {

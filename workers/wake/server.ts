@@ -1,11 +1,7 @@
 import { connect as connectTcp, type Socket as TcpSocket, Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, Redis, type RedisOptions } from 'ioredis';
-
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
+import { type Access, type Endpoint, parseAddress } from '../../engine/redis/address.js';
 
 const CONNECT_MS = 5_000;
 /** A node that does not say by then where the slots are is passed by. */
@@ -30,26 +26,16 @@ export class QueueServer {
 
   private constructor(
     private readonly seeds: readonly Endpoint[],
-    private readonly access: { username?: string; password?: string; tls?: ConnectionOptions },
+    private readonly access: Access,
     private readonly slot: number,
   ) {}
 
   /**
-   * `url`: `redis://host:port[,redis://host:port…]`, or `rediss://`; the first says how to log in. `slot` is where all keys lie.
-   * @throws Error when none of them answers.
+   * `url`: `redis://host:port[,redis://host:port…]`, or `rediss://`, as for the engine. `slot` is where all keys lie.
+   * @throws InvalidArgument for a URL that cannot be; Error when none of them answers.
    */
   static async open(url: string, slot: number): Promise<QueueServer> {
-    const addresses = url.split(',').map((part) => new URL(part.trim()));
-    const first = addresses[0]!;
-    const seeds = addresses.map(({ hostname, port }) => ({
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port || 6379),
-    }));
-    const access = {
-      username: decodeURIComponent(first.username) || undefined,
-      password: decodeURIComponent(first.password) || undefined,
-      tls: first.protocol === 'rediss:' ? {} : undefined,
-    };
+    const { seeds, access } = parseAddress(url);
     const server = new QueueServer(seeds, access, slot);
     const info = await server.askAny((probe) => probe.info('cluster')).finally(() => server.hangUp());
     server.clustered = info.includes('cluster_enabled:1');
@@ -61,6 +47,7 @@ export class QueueServer {
     return new QueueClient({
       ...this.access,
       connectTimeout: CONNECT_MS,
+      disableClientInfo: true,
       // BullMQ asks for this: its blocking reads outlive any number of reconnections.
       maxRetriesPerRequest: null,
       enableReadyCheck: true,
