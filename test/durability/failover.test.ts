@@ -8,6 +8,8 @@ import { openEngine } from '../../engine/index.js';
 import { EngineError } from '../../engine/errors.js';
 import { DEFAULT_PARTITIONS, Partitions } from '../../engine/partitions.js';
 import type { Ack, Engine, ItemRef } from '../../engine/types.js';
+import { withAdmin } from '../../stack/redis-form.js';
+import { KIND } from '../../workers/kinds.js';
 import { openPools } from '../../workers/db/pools.js';
 import { verify } from '../../workers/verify/verify.js';
 import { atEnd, startStack, type TestStack } from '../harness/index.js';
@@ -74,6 +76,14 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function stockUp(engine: Engine): Promise<void> {
   await Promise.all(items.map((item) => engine.stock.configure(item, {})));
   await Promise.all(items.map((item) => engine.stock.restock(item, { quantity: UNITS, movementId: `in-${item.sku}` })));
+}
+
+async function replicaOf({ redis }: TestStack, masterPort: number) {
+  for (const node of redis!.nodes) {
+    const info = await withAdmin(node.port, (client) => client.info('replication'));
+    if (info.includes('role:slave') && info.includes(`master_port:${masterPort}`)) return node;
+  }
+  throw new Error('the master has no replica');
 }
 
 /** Partitions of the node, and the node. */
@@ -181,4 +191,51 @@ t.test(`a master is killed under ${RATE} reservations a second`, async (t) => {
     `the others meanwhile: ${meanwhile} of ${offered.toFixed(0)} offered, longest pause ${longestGap(others).toFixed(0)} ms`,
   );
   await allThere(t, engine, stack, arrivals);
+});
+
+t.test('a replica that lacks the last answers takes over: each of them has a reversal record', async (t) => {
+  const stack = await startStack({ workers: 1, servers: 0 });
+  const engine = await openEngine({ redis: stack.redisUrl, recovery: 'external', timeoutMs: PATIENCE_MS });
+  atEnd(() => engine.close());
+  await engine.ready(PATIENCE_MS);
+  await stockUp(engine);
+  const { node, dead } = await victimOf(stack, engine);
+  const replica = await replicaOf(stack, node.port);
+  const reserve = async (n: number) => {
+    const partition = [...dead][n % dead.size]!;
+    const lines = [{ ...items[partition]!, quantity: 1 }];
+    const outcome = await engine.reservations.reserve({ buyerId: `b-${n}`, lines }, { ack: 'executed' });
+    if (!('value' in outcome)) throw new Error(`refused: ${outcome.status}`);
+    return outcome.value.reservationId;
+  };
+  const safe = await Promise.all(Array.from({ length: 100 }, (_, n) => reserve(n)));
+  await until(async () => (await engine.partitions.status()).every(({ seq, persisted }) => seq === persisted.seq));
+
+  // Nobody persists and nobody replicates any more; what is answered now is nowhere but in this master.
+  const [worker] = stack.workers;
+  worker!.kill('SIGKILL');
+  await worker!.exited;
+  replica.kill('SIGSTOP');
+  // Else it would find what the system has received for it meanwhile.
+  await withAdmin(node.port, (client) => client.client('KILL', 'TYPE', 'replica'));
+  const lost = await Promise.all(Array.from({ length: 200 }, (_, n) => reserve(100 + n)));
+  node.kill('SIGKILL');
+  await node.exited;
+  replica.kill('SIGCONT');
+  await stack.startApps();
+
+  const pools = openPools(stack.databaseUrl);
+  atEnd(() => pools.end());
+  const reversed = async () =>
+    (await pools.general.query<{ id: string }>('SELECT id FROM reversals WHERE kind = $1', [KIND.held])).rows;
+  await until(async () => (await reversed()).length >= lost.length, PATIENCE_MS);
+  t.same((await reversed()).map(({ id }) => id).sort(), [...lost].sort(), 'exactly those');
+  const found = await Promise.all([...safe, ...lost].map((id) => engine.reservations.find(id)));
+  t.same(
+    found.map((one) => one?.status),
+    [...safe.map(() => 'held'), ...lost.map(() => undefined)],
+  );
+  const report = await verify({ partitions: engine.partitions, pool: pools.general, waitMs: PATIENCE_MS });
+  t.same(report.problems, [], 'verify is clean');
+  t.equal(report.counted.reversals, lost.length);
 });
