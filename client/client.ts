@@ -2,11 +2,12 @@
 import { ACKS, LEVEL_COLUMNS, OP } from '../wire/stream.js';
 import { level, readFound, readReservation } from './answers.js';
 import { CHANGE, READ, type Columns } from './call.js';
-import { DEFAULT_TIMEOUT_MS, DEFAULT_CONNECT_MS, DEFAULT_IN_FLIGHT, DEFAULT_BACKOFF_MS, PING_MS } from './defaults.js';
+import { DEFAULT_TIMEOUT_MS, DEFAULT_CONNECT_MS, DEFAULT_IN_FLIGHT, DEFAULT_BACKOFF_MS } from './defaults.js';
 import { Dispatcher } from './dispatcher.js';
 import { HoldfastError } from './errors.js';
 import { newReservationId } from './ids.js';
 import type { Link } from './link.js';
+import { Pinger } from './pinger.js';
 import type { ReplicaItem } from './replica-item.js';
 import { Replica } from './replica.js';
 import { defaultSocket, streamUrl } from './socket.js';
@@ -39,7 +40,7 @@ export class Client {
   private readonly dispatcher: Dispatcher;
   private readonly timeoutMs: number;
   private partitions = 0;
-  private pinger: ReturnType<typeof setInterval>;
+  private readonly pinger: Pinger;
   private lastError: HoldfastError | undefined;
   private current: ClientState = 'waiting';
   private waiters: (() => void)[] = [];
@@ -62,7 +63,7 @@ export class Client {
       vouch: (link, staleMs, unusual) => this.replica.vouch(link, staleMs, unusual),
     });
     this.dispatcher.connector.open();
-    this.pinger = setInterval(() => this.ping(), PING_MS);
+    this.pinger = new Pinger(this.dispatcher, this.timeoutMs);
   }
 
   get inFlight(): number {
@@ -199,7 +200,7 @@ export class Client {
 
   /** Ends it. Calls that are under way reject with `closed`, or `outcome_unknown` where they may have been carried out. */
   close(): void {
-    clearInterval(this.pinger);
+    this.pinger.close();
     this.dispatcher.close();
     this.state('closed');
     for (const wake of this.waiters) wake();
@@ -221,7 +222,7 @@ export class Client {
     }
     // A refused token is told behind the hello: what was answered first must be waited for.
     if (this.current === 'connected' && this.options.token !== undefined && this.lastError === undefined)
-      await this.roundTrip();
+      await this.pinger.roundTrip();
     if (this.current === 'connected' && this.lastError === undefined) return;
     this.close();
     throw this.lastError ?? new HoldfastError('not_connected', `There was no connection within ${timeoutMs} ms.`);
@@ -232,7 +233,7 @@ export class Client {
     this.replica.attach(link);
     this.state('connected');
     for (const wake of this.waiters) wake();
-    this.ping();
+    this.pinger.ping();
     void this.tellSubscriptions(OP.subscribe, [...this.replica.wanted()], this.timeoutMs).catch(() => {
       // It stays subscribed to nothing otherwise, and the next connection tries again.
       link.cut(4001, 'subscriptions were refused');
@@ -262,22 +263,6 @@ export class Client {
       tellings.push(this.dispatcher.submit(READ, columns, () => undefined, timeoutMs));
     }
     await Promise.all(tellings);
-  }
-
-  private ping(): void {
-    for (const link of this.dispatcher.connector.links) link.checkSilence(performance.now());
-    if (this.dispatcher.connector.link !== undefined) this.roundTrip().catch(() => undefined);
-  }
-
-  private async roundTrip(): Promise<void> {
-    const { link } = this.dispatcher.connector;
-    let sentAt = performance.now();
-    const columns = (_link: Link, id: number) => {
-      sentAt = performance.now();
-      return [OP.ping, id];
-    };
-    await this.dispatcher.submit(READ, columns, () => undefined, this.timeoutMs);
-    if (link !== undefined) link.roundTripMs = performance.now() - sentAt;
   }
 
   private async decide(op: number, reservationId: string, options: CallOptions): Promise<Reservation> {

@@ -11,7 +11,7 @@ import type { Connection, ConnectionSettings, Reply, ReplySink } from '../../eng
 import { Link } from '../../engine/redis/link.js';
 import { type Master, Topology } from '../../engine/redis/topology.js';
 
-const BUCKETS = 1_024;
+const BUCKETS = 256;
 const CONNECT_TIMEOUT_MS = 1_000;
 /** How exactly deadlines are kept. */
 const TICK_MS = 50;

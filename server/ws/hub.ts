@@ -34,6 +34,10 @@ export interface StreamServices {
 /** Buffers kept for answers; those that have grown beyond this are let go. */
 const POOLED = 64;
 const POOLED_BYTES = 512 * 1024;
+/** Between two rounds of news lies so many times what the last one took (sending it takes about as long again), */
+const PAUSES = 8;
+/** but never more than this. */
+const MOST_PAUSE_MS = 50;
 /** Partitions that are staler than this are told one by one, so that they do not spoil what is said of the others. */
 const UNUSUAL_MS = 1_000;
 
@@ -50,6 +54,9 @@ export class Hub {
   private toFlush: Connection[] = [];
   private readonly withNews = new Set<Connection>();
   private newsTimer: NodeJS.Timeout | undefined;
+  private newsDue = false;
+  /** What the last round of news took. */
+  private tellingMs = 0;
   private toldAt = 0;
   private readonly quiet: QuietLog;
   private readonly timer: NodeJS.Timeout;
@@ -104,22 +111,31 @@ export class Hub {
 
   // ── news ──
 
-  /** The first change after a pause leaves at once; then one push every `tickMs`, with the newest of each item. */
+  /**
+   * The first change after a pause leaves with this turn of the event loop; then one push every `tickMs`, with the newest of each
+   * item. Where there is much to push to many, the pause grows: telling news leaves most of the time to everything else.
+   */
   news(c: Connection): void {
     this.withNews.add(c);
-    if (this.newsTimer !== undefined) return;
-    const wait = Math.max(0, this.toldAt + this.limits.tickMs - performance.now());
-    this.newsTimer = setTimeout(this.tellAll, wait);
+    if (this.newsDue) return;
+    this.newsDue = true;
+    const pause = Math.max(this.limits.tickMs, Math.min(MOST_PAUSE_MS, this.tellingMs * PAUSES));
+    const wait = this.toldAt + pause - performance.now();
+    // A timer is never earlier than the next millisecond.
+    if (wait <= 0) setImmediate(this.tellAll);
+    else this.newsTimer = setTimeout(this.tellAll, wait);
   }
 
   private readonly tellAll = (): void => {
-    this.newsTimer = undefined;
-    this.toldAt = performance.now();
+    this.newsDue = false;
+    const startedAt = performance.now();
+    this.toldAt = startedAt;
     for (const c of [...this.withNews]) {
       this.withNews.delete(c);
       // A slow client is asked again with the next tick.
       if (!c.subscriptions.tell()) this.news(c);
     }
+    this.tellingMs = performance.now() - startedAt;
   };
 
   /** How old what these partitions' subscribers were told may be: one number for most, `[partition, ms, …]` for the others. */

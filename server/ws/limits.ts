@@ -24,7 +24,7 @@ export interface StreamLimits {
   readonly pauseBytes: number;
   /** Bytes waiting for a slow client at which it is cut off. */
   readonly dropBytes: number;
-  /** Milliseconds between pushes of changes. */
+  /** Least milliseconds between pushes of changes. */
   readonly tickMs: number;
   /** Milliseconds after which a connection with subscriptions is told how old they may be, when nothing changes. */
   readonly vouchMs: number;
@@ -43,7 +43,7 @@ export const STREAM_LIMITS: StreamLimits = {
   authMs: 10_000,
   pauseBytes: 1024 * 1024,
   dropBytes: 16 * 1024 * 1024,
-  tickMs: 10,
+  tickMs: 5,
   vouchMs: 100,
 };
 

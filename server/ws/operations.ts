@@ -132,7 +132,7 @@ function reserve(hub: Hub, c: Connection, id: number, r: unknown[]): void {
   const lineOf = (ref: string) => lines.findIndex(({ location, sku }) => `${location}:${sku}` === ref);
   const options = c.callOptions(r[6]);
   // An id that was used before may belong to an answer that was lost: it has to be given again.
-  if (request.reservationId === undefined || r[7] === true) {
+  if ((request.reservationId === undefined || r[7] === true) && !soldOut.isEmpty) {
     const gone = soldOut.find(lines.map(({ location, sku }) => `${location}:${sku}`));
     if (gone !== undefined) return c.refuse(id, 'insufficient_stock', 0, lineOf(gone));
   }
