@@ -54,7 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     metricsHost: env['HOLDFAST_METRICS_HOST'] || '127.0.0.1',
     logLevel,
     concurrency: integer('HOLDFAST_WORKER_CONCURRENCY', 80, 1, 1_000),
-    drainConnections: integer('HOLDFAST_WORKER_CONNECTIONS', 2, 1, 100),
+    drainConnections: integer('HOLDFAST_WORKER_CONNECTIONS', 1, 1, 100),
     verifySeconds: integer('HOLDFAST_VERIFY_SECONDS', 3_600, 0, 2_000_000),
   };
   if (problems.length > 0) throw new ConfigError(problems.join('; '));

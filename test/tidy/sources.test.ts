@@ -13,7 +13,6 @@ const LONG: Readonly<Record<string, string>> = {
   'engine/batch/batcher.ts': 'one state machine; what could leave it (loading, outcomes, queues) has left',
   'engine/types.ts': 'all that callers see, in one place to read',
   'workers/recovery/source.ts': 'all that recovery asks Postgres, in the order it asks',
-  'workers/drain/collapse.ts': 'one fold over all kinds of events; split, its cases could not be compared',
 };
 
 t.test(`no file is longer than ${MOST_LINES} lines (a test ${MOST_LINES_OF_A_TEST}) without a reason`, async (t) => {

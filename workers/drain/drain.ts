@@ -16,7 +16,7 @@ export interface DrainerOptions {
   readonly lanes?: number;
   /** Events of one partition in a transaction, about; default 5,000. */
   readonly batchEvents?: number;
-  /** Longest rest between two transactions, so that the next one can gather; default 25 ms. */
+  /** Longest time from one transaction to the next that it is made to gather events; default 40 ms. */
   readonly lingerMs?: number;
   /** How long a job stays with its partition; default 2,000 ms. */
   readonly jobMs?: number;

@@ -9,11 +9,12 @@ import type { Run } from './run.js';
 
 /** A log that is not read by then is left for the next transaction: one slow node does not hold up the others' events. */
 const READ_MS = 50;
-const LINGER_MS = 25;
-/** Rest after a transaction of few events: a lone order waits no longer for its `durable` than a busy one. */
+/** From one transaction of many events to the next, where the first has not taken as long already. */
+const LINGER_MS = 40;
+/** Rest after a transaction: a lone order waits no longer for its `durable`. */
 const LEAST_REST_MS = 8;
-/** Events for which a transaction rests one more millisecond. */
-const EVENTS_A_REST_MS = 20;
+/** Events for which the next transaction waits one more millisecond. */
+const EVENTS_A_LINGER_MS = 10;
 
 /**
  * How often Redis is told how far a partition is persisted, which trims its log: who waits for `durable` hears of every transaction
@@ -64,6 +65,7 @@ export class Lane {
 
   /** @returns how long to rest, ms */
   private async round(): Promise<number> {
+    const started = performance.now();
     await this.locate();
     await this.read();
     const ready = [...this.runs].filter(
@@ -88,7 +90,8 @@ export class Lane {
       client.release(broken);
     }
     if (full) return 0;
-    return Math.max(LEAST_REST_MS, Math.min(this.options.lingerMs ?? LINGER_MS, events / EVENTS_A_REST_MS));
+    const linger = Math.min(this.options.lingerMs ?? LINGER_MS, events / EVENTS_A_LINGER_MS);
+    return Math.max(LEAST_REST_MS, linger - (performance.now() - started));
   }
 
   /** Reads the positions that are not known. */

@@ -76,7 +76,7 @@ function recordDifference(
   persisted: HoldRecord | undefined,
   now: number,
 ): string | undefined {
-  if (!persisted) return 'is in Redis and not in Postgres';
+  if (!persisted) return live && mayBeRemoved(live, now) ? undefined : 'is in Redis and not in Postgres';
   if (!live) return mayBeForgotten(persisted, now) ? undefined : 'is in Postgres and not in Redis';
   const fields = ['state', 'deadline', 'attempt', 'fingerprint', 'buyerId', 'resolvedAt'] as const;
   const difference = fieldDifferences(live, persisted, fields);
@@ -100,4 +100,13 @@ function mayBeForgotten(record: HoldRecord, now: number): boolean {
   const long = record.state === 'confirmed' || record.state === 'returned';
   const seconds = long ? limits.return_window_seconds : limits.retention_seconds;
   return record.resolvedAt + seconds * 1_000 - CLOCK_MS <= now;
+}
+
+/**
+ * Postgres removes records that Redis should have forgotten; where the sweep has not come by, Redis still has them and may even have
+ * taken units back, which makes them young again. Their deadline does not change.
+ */
+function mayBeRemoved(record: HoldRecord, now: number): boolean {
+  if (record.state !== 'confirmed' && record.state !== 'returned') return false;
+  return record.deadline + limits.return_window_seconds * 1_000 <= now;
 }
