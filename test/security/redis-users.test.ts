@@ -71,7 +71,6 @@ t.test('the file says who may what, without a password in it', async (t) => {
     t.throws(() => aclLines(prefix, passwords), RangeError, JSON.stringify(prefix));
 });
 
-
 async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
   const response = await fetch(`${stack.url}${path}`, {
     method,
