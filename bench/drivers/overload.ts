@@ -132,6 +132,7 @@ function summarise({ report }: Run, full: readonly Sample[], flood: readonly Sam
   const shares = flood.map((sample, round) => sample.accepted / full[round]!.accepted);
   const offers = flood.map((sample, round) => sample.answered / full[round]!.accepted);
   metric(report, 'times', 'Offered ÷ capacity', '×', offers);
+  goal(report, 'offered ≥ 5 × capacity', median(offers), '>=', 5, '×');
   goal(report, 'accepted ≥ 0.9 × capacity', median(shares), '>=', 0.9, '×');
   const slower = flood.map((sample, round) => sample.p99 / full[round]!.p99);
   goal(report, 'P99 of the accepted ≤ 2 × that at capacity', median(slower), '<=', 2, '×');
