@@ -74,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         in: 'engine/recovery/open',
-        from: 'for await (const page of source.changedSince(partition, from))',
-        to: 'for await (const page of [])',
+        from: 'await writeBack(calls, partition, source.changedSince(partition, from));',
+        to: '',
       },
     ],
     faults: ['lag-takeover'],
@@ -86,9 +86,9 @@ export const MUTANTS: readonly Mutant[] = [
     describe: 'the log is trimmed before Postgres has it',
     edits: [
       {
-        in: 'workers/drain/drain',
-        from: 'run.position = await persist(client, run.position, events);',
-        to: 'const { epoch, seq } = events.at(-1);\n            await partitions.markPersisted(run.partition, { epoch, seq });\n            run.position = await persist(client, run.position, events);',
+        in: 'workers/drain/lane',
+        from: 'const positions = await persistAll(client, runs);',
+        to: 'for (const { partition, events } of runs) {\n            const { epoch, seq } = events.at(-1);\n            await this.partitions.markPersisted(partition, { epoch, seq });\n        }\n        const positions = await persistAll(client, runs);',
       },
     ],
     faults: ['stop-postgres'],
@@ -100,8 +100,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         in: 'workers/drain/persist',
-        from: 'for (const statement of statements)',
-        to: "answers.push(client.query(statements[0]), client.query('COMMIT'));\n    await Promise.all(answers);\n    await new Promise((resolve) => setTimeout(resolve, 20));\n    answers.push(client.query('BEGIN'));\n    for (const statement of statements.slice(1))",
+        from: "const answers = [client.query('BEGIN')];",
+        to: "stream.uncork();\n    for (const one of ['BEGIN', statements[0], 'COMMIT'])\n        await client.query(one);\n    await new Promise((resolve) => setTimeout(resolve, 20));\n    statements = statements.slice(1);\n    stream.cork();\n    const answers = [client.query('BEGIN')];",
       },
     ],
     faults: ['kill-workers'],
@@ -111,12 +111,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'epoch-not-asserted',
     describe: 'events of a master that was cut off are accepted by Postgres',
     edits: [
-      {
-        in: 'workers/drain/check',
-        from: 'event.epoch >= position.fence || event.seq <= position.openedAfter',
-        to: 'true',
-      },
-      { in: 'sql/0013', from: 'AND epoch = fence AND', to: 'AND' },
+      { in: 'workers/drain/openings', from: 'seq <= (known.get(epoch) ?? rest)', to: 'true' },
+      { in: 'sql/0027', from: 'AND o.epoch = n.fence AND', to: 'AND' },
     ],
     faults: ['late-writer'],
     points: [3, 6, 7, 11],

@@ -56,7 +56,7 @@ export async function startLink(target: number, host = '127.0.0.1'): Promise<Lin
 class TcpLink implements Link {
   readonly active = new Set<Active>();
   swallowed = 0;
-  private readonly pairs = new Set<Pair>();
+  readonly pairs = new Set<Pair>();
   private readonly server: Server;
 
   constructor(
@@ -64,8 +64,8 @@ class TcpLink implements Link {
     readonly host: string,
   ) {
     this.server = createServer({ noDelay: true }, (socket) => {
-      const pair = new Pair(this, socket, () => this.pairs.delete(pair));
-      this.pairs.add(pair);
+      const pair = new Pair(this, socket);
+      if (!pair.ended) this.pairs.add(pair);
     });
   }
 
@@ -120,12 +120,11 @@ class Pair {
   private readonly replies: Flow;
   private head = Buffer.alloc(0);
   private lostReplies = false;
-  private ended = false;
+  ended = false;
 
   constructor(
     private readonly link: TcpLink,
     private readonly down: Socket,
-    private readonly gone: () => void,
   ) {
     this.up = connect({ port: link.target, host: link.host, noDelay: true });
     this.requests = new Flow(down, this.up, (chunk) => this.sniff(chunk));
@@ -146,10 +145,11 @@ class Pair {
       if (socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
-    this.gone();
+    this.link.pairs.delete(this);
   }
 
   apply(): void {
+    if (this.ended) return;
     const damages = this.link.damagesOf(this.peer);
     const held = (direction: 'requests' | 'replies'): boolean =>
       damages.some((it) => it.kind === 'hold' && (it.direction ?? 'both') !== other(direction));
