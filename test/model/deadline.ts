@@ -128,7 +128,8 @@ async function prepare(stage: Stage, client: ReturnType<typeof connect>, ids: re
   const of = (domain: string): string[] => ids.filter((_, s) => TURNING[s]!.startsWith(domain)).flat();
   const reply = await stage.call(client, 'stock/reserve', of('stock/').map(reservation));
   if (reply instanceof Error) throw reply;
-  const moment = Number(reply[REPLY_HEADER + 1]);
+  // The first run of the reply: how many, their status, the deadline of each.
+  const moment = Number(reply[REPLY_HEADER + 2]);
   const claims = of('claims/');
   await stage.call(client, 'claims/open', claims.map(claimOf));
   // Seals are tried on claims that are sealed: their answer tells whether the claim is over.
