@@ -95,6 +95,12 @@ export const TOUR: readonly Stop[] = [
   restock('delivery', 7),
   restock('delivery', 8),
   count('lost', 0, -3),
+  // Of an item that anybody may have: the short way of reserve.
+  reserve('plain', PLENTY, 1),
+  reserve('plain', PLENTY, 1),
+  open('early'),
+  reserve('early', PLENTY, 1),
+  attempted('claims/abort', 'early'),
   ['stock/configure', { ...unchanged, item: PLENTY, lowMark: '10' }],
   ['stock/configure', { ...unchanged, item: LIMITED, buyerLimit: '9' }],
   // Holds and their attempts.

@@ -403,38 +403,6 @@ table({
     },
     {
       status: 'ok',
-      name: 'counts of more than two and of more than four bytes',
-      given: { stock: { [A]: stock(70_000, 0, 0, 1), [B]: stock(6_000_000_000, 0, 0, 1) } },
-      ops: [
-        op({ id: 'r1', actor: '', lines: [{ item: A, quantity: 1 }] }),
-        op({ id: 'r2', actor: '', lines: [{ item: B, quantity: 1 }] }),
-      ],
-      answers: (now) =>
-        ['r1', 'r2'].map(() => ({
-          status: 'ok' as const,
-          deadline: now + limits.default_hold_seconds * 1_000,
-          hold: limits.default_hold_seconds,
-          state: HELD,
-        })),
-      after: (world, now) => {
-        const long = now + limits.default_hold_seconds * 1_000;
-        change(world, A, now, { a: 69_999, r: 1 });
-        change(world, B, now, { a: 5_999_999_999, r: 1 });
-        world.holds.r1 = hold({ deadline: long, lines: [[A, 1, 0, 0]] });
-        world.holds.r2 = hold({ deadline: long, lines: [[B, 1, 0, 0]] });
-        world.due = { 'r1 r2': long };
-      },
-      events: (now) => {
-        const long = now + limits.default_hold_seconds * 1_000;
-        const who = { actor: 'bo', detail: '' };
-        return [
-          heldEvent(A, 1, [69_999, 1, 0, 2], long, { ...who, id: 'r1' }),
-          heldEvent(B, 1, [5_999_999_999, 1, 0, 2], long, { ...who, id: 'r2' }),
-        ];
-      },
-    },
-    {
-      status: 'ok',
       name: 'the room that admitted, within the sale window, at the edge of limit and stock',
       given: (now) => ({ stock: { [A]: stock(2, 0, 0, 1, { m: 'gate', o: now - 1, c: now + 60_000, l: 2 }) } }),
       ops: [op({ room: 'gate', hold: limits.max_hold_seconds })],
