@@ -107,10 +107,12 @@ export class Connection {
           timer = setTimeout(() => reject(new Error(`no answer within ${connectTimeoutMs} ms`)), connectTimeoutMs);
         }),
       ]);
+      // ioredis calls a connection ready whose login was refused.
+      if (problem) throw problem;
     } catch (error) {
       hangUp(redis);
       const cause = problem ?? (error as Error);
-      throw new Error(`${endpoint.host}:${endpoint.port}: ${cause.message}`, { cause });
+      throw new Error(`${endpoint.host}:${endpoint.port}: ${cause.message}${adviceOn(cause, access)}`, { cause });
     } finally {
       clearTimeout(timer);
     }
@@ -190,6 +192,17 @@ export class Connection {
     this.closed = true;
     for (const listener of this.closeListeners.splice(0)) listener(this.lastError);
   }
+}
+
+const RESET = new Set(['ECONNRESET', 'EPIPE']);
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO)/;
+
+/** What is most likely wrong when a node does not talk TLS as expected, which its own words do not say. */
+function adviceOn(cause: Error & { code?: string }, { tls }: Access): string {
+  const code = cause.code ?? '';
+  if (!tls) return RESET.has(code) ? ' (where it expects TLS, use rediss://)' : '';
+  if (TLS_CODE.test(code)) return ' (is sslrootcert the authority of its certificate, and does that name this address?)';
+  return RESET.has(code) || cause.message.startsWith('no answer') ? ' (does it talk TLS on this port?)' : '';
 }
 
 /** A polite end waits for the other side, which may hang. */
