@@ -91,7 +91,7 @@ export class SingleParts {
       this.count = 0;
     }
     let skus = this.known.get(location);
-    if (!skus) this.known.set(location, (skus = new Map()));
+    if (!skus) this.known.set(location, (skus = new Map<string, (readonly [Part])[]>()));
     const quantities = skus.get(sku);
     if (quantities) quantities[quantity] = parts;
     else {

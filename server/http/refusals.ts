@@ -10,7 +10,6 @@ import { MESSAGEPACK_TYPE, PROBLEM_TYPE } from './encode.js';
 import { requestIdOf, timeText, USUAL } from './exchange.js';
 import { packMessage } from './msgpack.js';
 import { prefersMessagePack } from './negotiate.js';
-import { Pacing } from './pacing.js';
 import { problem, problemBody, RETRY_AFTER, type Problem } from './problems.js';
 import type { QuietLog } from './quiet-log.js';
 import { statusLine } from './status-lines.js';
@@ -31,7 +30,6 @@ interface Ready {
 export type Cause = Limit | 'in_flight';
 
 export class Refusals {
-  readonly pacing = new Pacing();
   private readonly ready: Readonly<Record<Cause, Ready>>;
 
   constructor(
@@ -46,7 +44,7 @@ export class Refusals {
     this.ready = ready as Record<Cause, Ready>;
   }
 
-  /** Answers within the handler's own turn, which uWebSockets.js has corked already; in a flood, a little later. */
+  /** Answers within the handler's own turn, which uWebSockets.js has corked already. */
   send(
     cause: Cause,
     measured: RouteMetrics,
@@ -70,17 +68,12 @@ export class Refusals {
       const digits = req.getHeader('content-length').length;
       close ||= digits === 0 || digits > SMALL_DIGITS;
     }
-    const head = method === 'head';
-    const answer = (): void => {
-      const ms = performance.now() - startedAt;
-      res.writeStatus(statusLine(http));
-      res.writeHeader('Content-Type', start + timeText(ms) + headers);
-      if (head) res.endWithoutBody(Buffer.byteLength(bytes), close);
-      else res.end(bytes, close);
-      measured.record(http, ms);
-    };
-    if (draining || this.pacing.free(startedAt)) return answer();
-    res.onAborted(this.pacing.later(startedAt, () => res.cork(answer)));
+    const ms = performance.now() - startedAt;
+    res.writeStatus(statusLine(http));
+    res.writeHeader('Content-Type', start + timeText(ms) + headers);
+    if (method === 'head') res.endWithoutBody(Buffer.byteLength(bytes), close);
+    else res.end(bytes, close);
+    measured.record(http, ms);
   }
 }
 

@@ -75,7 +75,6 @@ export class Service implements BodySink, ExchangeOwner {
 
   /** Resolves when no request runs; false after `ms`. */
   drained(ms: number): Promise<boolean> {
-    this.refusals.pacing.answerAll();
     if (this.inFlight === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), ms);

@@ -99,7 +99,9 @@ t.test('key names are made in one place', async (t) => {
 
 t.test('scripts are loaded by recovery alone and called by hash; no hash is kept by hand', async (t) => {
   const typescript = product.filter((path) => path.endsWith('.ts'));
-  t.same(grep(typescript, /\bdefineCommand\b|['"`]EVAL['"`]|\.eval\(|\.evalsha\(['"`]/i), []);
+  // The table of users names the commands that each may send; nothing is sent from there.
+  const senders = typescript.filter((path) => path !== 'stack/redis-users.ts');
+  t.same(grep(senders, /\bdefineCommand\b|['"`]EVAL['"`]|\.eval\(|\.evalsha\(['"`]/i), []);
   const loaders = grep(typescript, /'SCRIPT',\s*'LOAD'|\.script\(\s*'LOAD'/i).map((hit) => hit.split(':')[0]!);
   t.same(
     loaders.filter((path) => !path.startsWith('engine/recovery/')),
