@@ -12,6 +12,8 @@ interface Line {
 
 /** Calls, events and deeds of the nemesis shown for one violation. */
 const SHOWN = 40;
+/** Deeds of the nemesis that are so near to something that happened are shown. */
+const NEAR_MS = 2_000;
 
 export function explain(
   violation: Violation,
@@ -39,8 +41,8 @@ export function explain(
     })),
   ].sort((a, b) => a.at - b.at);
   const own = lines.filter(({ text }) => !text.startsWith('nemesis'));
-  const [from, to] = [own[0]?.at ?? 0, own.at(-1)?.at ?? 0];
-  const near = lines.filter(({ at, text }) => !text.startsWith('nemesis') || (at >= from - 5_000 && at <= to + 5_000));
+  // What was being broken at the time: the rest of a long run would only hide it.
+  const near = lines.filter((line) => own.includes(line) || own.some(({ at }) => Math.abs(at - line.at) <= NEAR_MS));
   const shown = near.length > SHOWN ? [...near.slice(0, SHOWN / 2), ...near.slice(-SHOWN / 2)] : near;
   const body = shown.map(({ at, text }) => `    ${((at - startedAt) / 1000).toFixed(3).padStart(9)} s  ${text}`);
   return [`point ${violation.point}: ${violation.what}`, ...body].join('\n');
