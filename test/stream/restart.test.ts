@@ -13,7 +13,7 @@ await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001'
   const states: string[] = [];
   const watcher = await scene.client({ maxBackoffMs: 100, onState: (state) => states.push(state) });
   await watcher.subscribe(lines);
-  const calls = Array.from({ length: 500 }, () => codeOf(client.reserve({ lines }, { timeoutMs: 2_000 })));
+  const calls = Array.from({ length: 500 }, () => codeOf(client.reserve({ lines }, { timeoutMs: 8_000 })));
   await new Promise((resolve) => setImmediate(resolve));
   await scene.server.stop();
   const codes = await Promise.all(calls);
