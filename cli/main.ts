@@ -20,6 +20,7 @@ const ORDER = [
   'verify',
   'rebuild',
   'migrate',
+  'acl',
   'doctor',
   'serve',
   'work',
