@@ -115,7 +115,7 @@ export const MUTANTS: readonly Mutant[] = [
       { in: 'sql/0027', from: 'AND o.epoch = n.fence AND', to: 'AND' },
     ],
     faults: ['late-writer'],
-    points: [3, 6, 7, 11],
+    points: [6, 7, 11],
   },
   {
     name: 'expiry-early',
