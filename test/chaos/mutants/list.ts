@@ -134,7 +134,11 @@ export const MUTANTS: readonly Mutant[] = [
     describe: 'a hold can be confirmed after its deadline',
     edits: [
       { in: 'lua/stock/confirm', from: 'now >= deadline', to: 'now > deadline + 2000' },
-      { in: 'lua/claims/confirm', from: 'claim_state(record, now)', to: 'claim_state(record, now - 2000)' },
+      {
+        in: 'lua/claims/confirm',
+        from: 'state, deadline = claim_state(record, now)',
+        to: 'state, deadline = claim_state(record, now - 2000)',
+      },
     ],
     faults: [],
     points: [9],
