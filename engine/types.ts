@@ -332,7 +332,7 @@ export interface PersistedState {
 }
 
 export interface EngineOptions {
-  /** `redis://host:port` of some nodes of the cluster (comma-separated or a list); `rediss://` for TLS, user and password as usual. */
+  /** `redis://host:port` of some nodes of the cluster (comma-separated or a list); `rediss://` for TLS (docs/security.md), user and password as usual. */
   readonly redis: string | readonly string[];
   /** Key prefix, default `hf`: several installations can share a cluster. */
   readonly prefix?: string;
