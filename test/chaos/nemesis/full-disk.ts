@@ -64,6 +64,7 @@ async function back(world: World, node: RedisPart): Promise<void> {
       CHANGE_MS,
       async () => (await info(world, node, 'persistence', 'aof_last_write_status')) === 'ok',
     );
+  await rewrite(world, node);
   const [next] = await world.replicasOf(node);
   if (next) {
     await world.clusterHealthy();
@@ -78,6 +79,23 @@ async function back(world: World, node: RedisPart): Promise<void> {
   cpSync(aside, node.dir, { recursive: true });
   rmSync(aside, { recursive: true });
   await node.restart();
+}
+
+/**
+ * What somebody has to do when a disk was full: Redis 7.0 cuts a half-written command off at the wrong place once the file has been
+ * rewritten before, and a node does not start on such a file again. A new one is written from memory.
+ */
+async function rewrite(world: World, node: RedisPart): Promise<void> {
+  if (!node.running) return;
+  await world.command(node, 'BGREWRITEAOF');
+  await until('the append-only file was written anew', CHANGE_MS, async () => {
+    const [running, scheduled, last] = await Promise.all(
+      ['aof_rewrite_in_progress', 'aof_rewrite_scheduled', 'aof_last_bgrewrite_status'].map((field) =>
+        info(world, node, 'persistence', field),
+      ),
+    );
+    return running === '0' && scheduled === '0' && last === 'ok';
+  });
 }
 
 async function takeOver(world: World, replica: RedisPart): Promise<void> {
