@@ -1,6 +1,7 @@
 import t from 'tap';
 import type pg from 'pg';
 import type { LogEvent } from '../../engine/types.js';
+import { NO_LINK } from '../../workers/drain/chain.js';
 import { PartitionHalted, sqlState } from '../../workers/drain/errors.js';
 import { pruneProjections } from '../../workers/db/prune.js';
 import { persist, readPosition } from '../../workers/drain/persist.js';
@@ -154,7 +155,7 @@ t.test('a batch read at another position or fence changes nothing', async (t) =>
   const again = await persist(client, before, history.events).catch(sqlState);
   t.equal(again, 'HF002', 'the same batch a second time');
   await database.pools.general.query('UPDATE positions SET epoch = 9 WHERE partition = 4');
-  const position = { partition: 4, fence: 1, openings: [], epoch: 1, seq: history.seq };
+  const position = { partition: 4, fence: 1, openings: [], epoch: 1, seq: history.seq, link: NO_LINK };
   const first = history.events.length;
   history.hold();
   const fenced = await persist(client, position, history.events.slice(first)).catch(sqlState);

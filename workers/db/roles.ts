@@ -18,6 +18,7 @@ export const TABLE_RIGHTS: Readonly<Record<string, TableRights>> = {
   movements: { worker: 'SELECT, INSERT', server: true },
   reversals: { worker: 'SELECT, INSERT' },
   openings: { worker: 'SELECT, INSERT' },
+  ledger_chain: { worker: 'SELECT, INSERT' },
   positions: { worker: 'SELECT, INSERT, UPDATE' },
   stock: { worker: 'SELECT, INSERT, UPDATE', server: true },
   holds: { worker: 'SELECT, INSERT, UPDATE, DELETE', server: true },

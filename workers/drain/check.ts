@@ -5,7 +5,7 @@ import type { Opening } from './openings.js';
 
 /**
  * How far a partition is persisted. `epoch`, `seq`: the last event. `fence`: the newest epoch announced. `openings`: what was
- * announced after `epoch`, newest first.
+ * announced after `epoch`, newest first. `link`: hash of the ledger's link that ends there (chain.ts), empty where there is none.
  */
 export interface Position {
   readonly partition: number;
@@ -13,6 +13,7 @@ export interface Position {
   readonly openings: readonly Opening[];
   readonly epoch: number;
   readonly seq: number;
+  readonly link: Buffer;
 }
 
 const INTEGERS = [

@@ -2,12 +2,14 @@ import type pg from 'pg';
 import type { LogEvent } from '../../engine/types.js';
 import { numbers, texts } from '../db/arrays.js';
 import { copyInto } from '../db/copy.js';
+import { digestOf, linkHash, NO_LINK } from './chain.js';
 import { checkBatch, type Position } from './check.js';
 import { collapse, holdsToLoad } from './collapse.js';
 import { sqlState, StaleHistory } from './errors.js';
 import { areOfOneHistory, type Opening } from './openings.js';
 import type { RecordRow } from './records.js';
 import type { Statement } from './columns.js';
+import { movementRows } from './rows.js';
 import { persistStatements, type Share } from './statements.js';
 
 interface PositionRow {
@@ -16,13 +18,14 @@ interface PositionRow {
   log_epoch: number;
   seq: number;
   openings: [number, number, number | null][] | null;
+  link: Buffer | null;
 }
 
 const READ_POSITIONS = `
 SELECT p.partition, p.epoch, p.log_epoch, p.seq, (
   SELECT json_agg(json_build_array(o.epoch, o.opened_after, o.parent)) FROM openings o
   WHERE o.partition = p.partition AND o.epoch > p.log_epoch
-) AS openings
+) AS openings, (SELECT c.hash FROM ledger_chain c WHERE c.partition = p.partition AND c.last_seq = p.seq) AS link
 FROM positions p WHERE p.partition = ANY($1::integer[])`;
 
 /** The positions of partitions, in any order; rows are made where there are none. */
@@ -41,7 +44,10 @@ export async function readPositions(
     rows.map((row) => {
       const openings = (row.openings ?? []).map(([epoch, after, parent]): Opening => ({ epoch, after, parent }));
       const { partition, seq } = row;
-      return [partition, { partition, fence: row.epoch, openings, epoch: row.log_epoch, seq }];
+      return [
+        partition,
+        { partition, fence: row.epoch, openings, epoch: row.log_epoch, seq, link: row.link ?? NO_LINK },
+      ];
     }),
   );
 }
@@ -59,14 +65,19 @@ export interface Batch {
 
 /**
  * Throws StaleHistory for events of a master that was cut off, PartitionHalted for a log that cannot be persisted.
- * @returns the position that persisting the batch leads to
+ * @returns the batch as the ledger has it, and the position that persisting it leads to
  */
-export function follow({ position, events }: Batch): Position {
+function follow({ position, events }: Batch): Pick<Share, 'rows' | 'next'> {
   if (!areOfOneHistory(position.fence, position.openings, events)) throw new StaleHistory(position.partition);
   checkBatch(position, events);
   const { epoch, seq } = events[events.length - 1]!;
   const openings = epoch === position.epoch ? position.openings : position.openings.filter((one) => one.epoch > epoch);
-  return { partition: position.partition, fence: Math.max(position.fence, epoch), openings, epoch, seq };
+  const rows = movementRows(events);
+  const link = linkHash(position.link, digestOf(rows));
+  return {
+    rows,
+    next: { partition: position.partition, fence: Math.max(position.fence, epoch), openings, epoch, seq, link },
+  };
 }
 
 /** What of a batch cannot be persisted, whatever the others of its transaction. */
@@ -91,7 +102,7 @@ export async function persistAll(client: pg.PoolClient, batches: readonly Batch[
   const shares = batches.map((batch): Share => {
     try {
       const { position, events } = batch;
-      return { position, next: follow(batch), batch: collapse(events, loaded.get(position.partition)) };
+      return { position, ...follow(batch), batch: collapse(events, loaded.get(position.partition)) };
     } catch (error) {
       throw new BatchRefused(batch.position.partition, error as Error);
     }

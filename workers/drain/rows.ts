@@ -8,12 +8,19 @@ export const MOVEMENT_COLUMNS =
   'partition, seq, epoch, at, kind, quantity, available, reserved, sold, version, deadline, fingerprint, attempt, ref, id, actor, detail';
 
 /** The columns of MOVEMENT_COLUMNS, ended by a line break. */
-export function movementRow(event: LogEvent): string {
+function movementRow(event: LogEvent): string {
   return (
     `${event.partition}\t${event.seq}\t${event.epoch}\t${event.at}\t${event.kind}\t${event.quantity}\t${event.available}\t` +
     `${event.reserved}\t${event.sold}\t${event.version}\t${event.deadline}\t${event.fingerprint}\t${event.attempt}\t` +
     `${copyText(event.ref)}\t${copyText(event.id)}\t${copyText(event.actor)}\t${copyText(event.detail)}\n`
   );
+}
+
+/** Rows of the ledger as they are sent, and as its chain knows them. */
+export function movementRows(events: readonly LogEvent[]): string {
+  let rows = '';
+  for (const event of events) rows += movementRow(event);
+  return rows;
 }
 
 export const HOLD_COLUMNS =

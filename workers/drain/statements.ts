@@ -1,25 +1,28 @@
 import type { QueryConfig } from 'pg';
 import { numbers, texts } from '../db/arrays.js';
+import { hashes } from './chain.js';
 import type { Position } from './check.js';
 import type { Collapsed } from './collapse.js';
 import { type CopyConfig, ints, type Of, partitionsOf, type Statement, strings } from './columns.js';
 import { claims, gone, holds, newHolds, transitions } from './record-statements.js';
 import type { BoughtRow, IdRow, ItemRow, LateReturn } from './records.js';
 import { reversals } from './reversals.js';
-import { MOVEMENT_COLUMNS, movementRow } from './rows.js';
+import { MOVEMENT_COLUMNS } from './rows.js';
 
 /** A partition's share of a persist transaction: what is persisted, and where it stands then. */
 export interface Share {
   readonly position: Position;
   readonly next: Position;
   readonly batch: Collapsed;
+  /** Its events as rows of the ledger. */
+  readonly rows: string;
 }
 
 /**
  * Prepared under their names once a connection. Rows come as columns (UNNEST): one statement and one round trip for any number, of
  * any number of partitions.
  */
-const ADVANCE = 'SELECT advance_positions($1, $2, $3, $4, $5, $6, $7)';
+const ADVANCE = 'SELECT advance_positions($1, $2, $3, $4, $5, $6, $7, $8)';
 
 const STOCK = `
 INSERT INTO stock AS s (partition, ref, available, reserved, sold, version, updated_at, location, sku)
@@ -131,14 +134,13 @@ function advance(shares: readonly Share[]): QueryConfig {
       column(({ next }) => next.epoch),
       column(({ next }) => next.seq),
       column(({ batch }) => batch.events[batch.events.length - 1]!.at),
+      hashes(shares.map(({ next }) => next.link)),
     ],
   };
 }
 
 function movements(shares: readonly Share[]): CopyConfig {
-  let rows = '';
-  for (const { batch } of shares) for (const event of batch.events) rows += movementRow(event);
-  return { copy: COPY_MOVEMENTS, rows };
+  return { copy: COPY_MOVEMENTS, rows: shares.map(({ rows }) => rows).join('') };
 }
 
 function stock(rows: readonly Of<ItemRow>[]): QueryConfig {

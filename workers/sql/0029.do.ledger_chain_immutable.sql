@@ -1,0 +1,2 @@
+CREATE TRIGGER ledger_chain_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_chain
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
