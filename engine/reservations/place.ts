@@ -3,6 +3,7 @@ import type { Context } from '../context.js';
 import { refLines, refOf, type RefLine } from '../content.js';
 import { stockFind } from '../scripts/generated/stock-find.js';
 import type { HoldRecord, Line } from '../types.js';
+import { PlainPlaces } from './plain-places.js';
 import { parseClaim, parseHold } from './record.js';
 
 /** The lines of a reservation that lie in one partition, in the order of its record. */
@@ -31,23 +32,42 @@ export interface Found {
   readonly epoch: number;
 }
 
-/** Places of the reservations this process made or asked for: most are confirmed where they were held. At least so many. */
+/** Places this process keeps of claims and of what does not fit among the plain ones. At least so many. */
 const REMEMBERED = 50_000;
 
 /**
- * Two generations: when the young one is full it becomes the old one, and what was old is forgotten at once. Keeping the exact
- * order of use costs a twelfth of a reservation's CPU here, and nobody is served better by it.
+ * Places of the reservations this process made or asked for: most are confirmed where they were held. Nearly all are plain. The others
+ * are kept in two generations: when the young one is full it becomes the old one, and what was old is forgotten at once.
  */
 export class Places {
   readonly single = new SingleParts();
+  private readonly plain = new PlainPlaces();
   private young = new Map<string, Place>();
   private old = new Map<string, Place>();
 
   get(id: string): Place | undefined {
-    return this.young.get(id) ?? this.old.get(id);
+    return this.plain.get(id) ?? this.young.get(id) ?? this.old.get(id);
+  }
+
+  /** One that is decided by its hold record alone, at the home of its one part. */
+  rememberPlain(id: string, buyerId: string, parts: readonly Part[]): void {
+    if (this.plain.remember(id, buyerId, parts)) this.forgetOther(id);
+    else this.rememberOther(id, { home: parts[0]!.partition, attempt: 0, buyerId, parts });
   }
 
   remember(id: string, place: Place): void {
+    const { home, attempt, buyerId, parts } = place;
+    if (attempt === 0 && parts.length === 1 && parts[0]!.partition === home) this.rememberPlain(id, buyerId, parts);
+    else this.rememberOther(id, place);
+  }
+
+  forget(id: string): void {
+    this.plain.forget(id);
+    this.forgetOther(id);
+  }
+
+  private rememberOther(id: string, place: Place): void {
+    this.plain.forget(id);
     if (this.young.size >= REMEMBERED) {
       this.old = this.young;
       this.young = new Map();
@@ -55,9 +75,9 @@ export class Places {
     this.young.set(id, place);
   }
 
-  forget(id: string): void {
-    this.young.delete(id);
-    this.old.delete(id);
+  private forgetOther(id: string): void {
+    if (this.young.size > 0) this.young.delete(id);
+    if (this.old.size > 0) this.old.delete(id);
   }
 }
 

@@ -27,8 +27,8 @@ export async function reserve(
   if (lacksOverdue(answer.result)) answer = await afterSweep(context, part.partition, wanted.deadline, call);
   const { result, now } = answer;
   if (result.status !== 'ok' && result.status !== 'exists') return lineRefusal(result, part);
-  const place = { home, attempt: 0, buyerId: wanted.buyer, parts: wanted.parts };
-  places.remember(wanted.id, place);
+  const place = { buyerId: wanted.buyer, parts: wanted.parts };
+  places.rememberPlain(wanted.id, wanted.buyer, wanted.parts);
   const state = stateName(result.state) as ReservationState;
   // Units may have come back after a sale: only the record knows.
   const current = state === 'confirmed' ? await find(context, wanted.id, wanted.deadline.left()) : undefined;

@@ -9,7 +9,7 @@ import { parseHold, stateAt } from './record.js';
 /** A reservation nothing has come back from yet: no need to ask for its parts. */
 export function view(
   reservationId: string,
-  place: Place,
+  place: Pick<Place, 'buyerId' | 'parts'>,
   status: ReservationState,
   expiresAt: number,
   now: number,
