@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { projectRoot } from '../../../stack/project.js';
 
 export interface Edit {
-  /** `lua/stock/deduct` (as it stands in the script, `*` for all scripts), `sql/0013`, or a module such as `workers/drain/persist`. */
+  /** `lua/stock/deduct` (as it stands in the script, `*` for all scripts), `sql/0013` (`*` for all migrations), or a module such as `workers/drain/persist`. */
   readonly in: string;
   /** Stands there at least once, and is replaced wherever it does. */
   readonly from: string;
@@ -72,7 +72,9 @@ function patchSql(dir: string, { in: name, from, to }: Edit): void {
   const folder = join(dir, 'dist', 'workers', 'sql');
   if (!existsSync(folder)) cpSync(join(projectRoot(), 'workers', 'sql'), folder, { recursive: true });
   const number = name.slice('sql/'.length);
-  const file = readdirSync(folder).find((one) => one.startsWith(`${number}.`));
-  if (!file) throw new Error(`There is no migration ${number}.`);
-  replaceIn(join(folder, file), from, to, name);
+  const files = readdirSync(folder).filter((one) => number === '*' || one.startsWith(`${number}.`));
+  // A later migration may replace what an earlier one made: where all are meant, those that have it are enough.
+  const having = files.filter((file) => number !== '*' || readFileSync(join(folder, file), 'utf8').includes(from));
+  if (having.length === 0) throw new Error(`${name} has no ${JSON.stringify(from)}: the mutant has to follow it`);
+  for (const file of having) replaceIn(join(folder, file), from, to, name);
 }

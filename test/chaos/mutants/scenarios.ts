@@ -1,9 +1,12 @@
 /** Faults that are only worth their time where a mutant waits for exactly them. */
-import { pause, until } from '../nemesis/common.js';
+import pg from 'pg';
+import { aPair, pause } from '../nemesis/common.js';
 import type { Fault } from '../nemesis/types.js';
 import type { AppPart, World } from '../world.js';
 
 const FAILOVER_MS = 30_000;
+/** Lock of persist transactions; recovery holds it from before it announces an epoch until the partition is open. */
+const DRAIN_LOCK = 1212961604;
 
 /** Epochs as announced in Postgres, by partition. */
 async function epochs(world: World): Promise<Map<number, number>> {
@@ -12,38 +15,75 @@ async function epochs(world: World): Promise<Map<number, number>> {
 }
 
 /**
- * A worker has read the log of a master and its transaction is stuck on the way to Postgres; the master is cut off, another worker
- * announces the next epoch and is stopped right there; the late transaction arrives.
+ * Resolves with the partitions that were opened under a new epoch, as soon as there is one: asked on one connection, again and again,
+ * because the worker that opened them begins to drain within moments.
+ */
+async function opened(world: World, before: ReadonlyMap<number, number>): Promise<number[]> {
+  const client = new pg.Client({ connectionString: world.directDatabaseUrl });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const end = performance.now() + FAILOVER_MS;
+    while (performance.now() < end) {
+      const { rows } = await client.query<{ partition: number; epoch: string }>(
+        `SELECT partition, epoch FROM positions WHERE NOT EXISTS (
+           SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = ${DRAIN_LOCK} AND objid = partition)`,
+      );
+      const found = rows.filter(({ partition, epoch }) => Number(epoch) > (before.get(partition) ?? 0));
+      if (found.length > 0) return found.map(({ partition }) => partition);
+      await pause(1);
+    }
+    throw new Error(`no partition was opened under another epoch within ${FAILOVER_MS} ms`);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/**
+ * A worker has read events of a master that its replica does not have, and the transaction with them is stuck on the way to Postgres.
+ * The replica takes over, another worker announces the next epoch and is stopped before it drains; the late transaction arrives.
+ * All that stands in its way is the epoch: the position is still the one it was read at, and its numbers go on.
  */
 const lateWriter: Fault = {
   name: 'late-writer',
   describe:
     'a transaction with events of the old epoch arrives after the new one was announced, before anything else did',
-  rows: [4],
+  rows: [4, 17],
   loses: 'one-node',
   dwellMs: [3_000, 4_000],
   async inject(world, rng, log) {
     const [late, quick] = rng.shuffle(world.workers) as [AppPart, AppPart];
+    const { master, replica } = await aPair(world, rng);
     const before = await epochs(world);
-    // Only the one that will be late drains, so that it is in the middle of it when its cable is pulled.
-    quick.kill('SIGSTOP');
-    await pause(1_500);
-    const release = late.database.damage({ kind: 'hold', direction: 'requests' });
-    await pause(500);
-    const master = rng.pick(await world.masters());
-    const heal = world.isolate([master]);
-    log('late', { worker: late.name, node: master.name });
-    quick.kill('SIGCONT');
-    await until('another epoch is announced', FAILOVER_MS, async () => {
-      const now = await epochs(world);
-      return [...now].some(([partition, epoch]) => epoch > (before.get(partition) ?? 0));
-    });
-    quick.kill('SIGSTOP');
-    release();
-    log('released', { worker: late.name });
-    await pause(1_000);
-    return async () => {
+    const healing: (() => void)[] = [];
+    const heal = (): void => healing.forEach((one) => one());
+    try {
+      // Only the one that will be late drains, so that it is in the middle of it when its cable is pulled.
+      quick.kill('SIGSTOP');
+      healing.push(() => quick.kill('SIGCONT'));
+      await pause(1_000);
+      const follows = String(replica.port);
+      healing.push(master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows));
+      // What the replica has goes to Postgres in the meantime.
+      await pause(300);
+      const release = late.database.damage({ kind: 'hold', direction: 'requests' });
+      healing.push(release);
+      await pause(300);
+      await world.command(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER');
+      log('late', { worker: late.name, node: replica.name, from: master.name });
+      // The old master knows: nobody reads the tail from it any more.
+      await pause(500);
       quick.kill('SIGCONT');
+      const partitions = await opened(world, before);
+      quick.kill('SIGSTOP');
+      release();
+      log('released', { worker: late.name, stopped: quick.name, partitions });
+      await pause(1_000);
+    } catch (error) {
+      heal();
+      throw error;
+    }
+    return async () => {
       heal();
       await Promise.resolve();
     };
