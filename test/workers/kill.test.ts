@@ -44,6 +44,13 @@ t.test('workers killed in mid-batch, and two at once: every movement once', asyn
 
   const report = await bench.verify(engine);
   t.same(report.problems, []);
+  t.same(
+    report.chain.map(({ seq }) => seq),
+    (await bench.pools.general.query<{ seq: number }>('SELECT seq FROM positions ORDER BY partition')).rows.map(
+      ({ seq }) => seq,
+    ),
+    'the chain of hashes reaches over every movement',
+  );
   const { rows } = await bench.pools.general.query(
     `SELECT partition, count(*)::int8 AS movements, count(DISTINCT (epoch, seq))::int8 AS different, max(seq) AS last
      FROM movements GROUP BY partition ORDER BY partition`,

@@ -1,4 +1,4 @@
-/** The ledger's hash chain: one link for every batch of a partition that was persisted (table ledger_chain). S7, decision 17. */
+/** The ledger's hash chain: one link for every batch of a partition that was persisted (table ledger_chain). S7, decision 18. */
 import { createHash } from 'node:crypto';
 
 /** What the first link of a partition follows. */

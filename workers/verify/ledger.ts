@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { HoldRecord } from '../../engine/types.js';
 import { KIND } from '../kinds.js';
 import { type RecordRow, toRecord } from '../recovery/source.js';
+import { checkChain, type ChainHead } from './chain.js';
 import type { Problems } from './problems.js';
 
 /** An item as Postgres has it. */
@@ -25,21 +26,38 @@ export interface PersistedPartition {
   readonly movements: number;
 }
 
+/** What Postgres is to be checked for against itself. */
+export interface SelfCheck {
+  readonly problems: Problems;
+  /** Links of the ledger's chain that were right before, by partition: they must still be there. Brought up to date. */
+  readonly heads: Map<number, ChainHead>;
+  /** Also check again what those links stand for. */
+  readonly wholeChain: boolean;
+}
+
 /**
- * Reads a partition from Postgres in one snapshot and, with `problems`, checks that Postgres agrees with itself: the ledger gapless
- * and without doubles, its sums those of the projections, held lines the reserved units. (S6, S7; checks 1, 2 and 6 of the history)
+ * Reads a partition from Postgres in one snapshot and, with `check`, checks that Postgres agrees with itself: the ledger gapless,
+ * without doubles and as it was written, its sums those of the projections, held lines the reserved units. (S6, S7; checks 1, 2 and 6
+ * of the history)
  */
-export async function readPersisted(
-  pool: pg.Pool,
-  partition: number,
-  problems?: Problems,
-): Promise<PersistedPartition> {
+export async function readPersisted(pool: pg.Pool, partition: number, check?: SelfCheck): Promise<PersistedPartition> {
   const client = await pool.connect();
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const persisted = await readRows(client, partition);
-    if (problems) {
-      await checkLedger(client, partition, persisted, problems);
+    if (check) {
+      const { problems, heads, wholeChain } = check;
+      const first = await checkLedger(client, partition, persisted, problems);
+      const { head, broken } = await checkChain(
+        client,
+        partition,
+        first,
+        persisted.seq,
+        heads.get(partition),
+        wholeChain,
+      );
+      heads.set(partition, head);
+      if (broken !== undefined) problems.add(partition, 'ledger chain', broken);
       await checkSums(client, partition, persisted, problems);
       checkHeld(partition, persisted, problems);
     }
@@ -78,12 +96,13 @@ async function readRows(client: pg.PoolClient, partition: number): Promise<Persi
   };
 }
 
+/** @returns the number of the first movement, 0 where there is none */
 async function checkLedger(
   client: pg.PoolClient,
   partition: number,
   persisted: PersistedPartition,
   problems: Problems,
-): Promise<void> {
+): Promise<number> {
   const { rows } = await client.query<{
     count: number;
     different: number;
@@ -108,6 +127,7 @@ async function checkLedger(
   if (last !== persisted.seq) say(`its last number is ${last}, the position says ${persisted.seq}`);
   if (back > 0) say(`the epoch goes back at ${back} places`);
   if (negative > 0) say(`${negative} movements leave a negative count`);
+  return first;
 }
 
 /** The sums of an item's movements: what came in is where it is now, and it went there by movements. */

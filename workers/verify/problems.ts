@@ -19,7 +19,16 @@ export interface VerifyReport {
     /** Answers that were taken back and are recorded as such, in the ledger's whole life: no problem, but worth knowing. */
     reversals: number;
   };
+  /** Up to where each partition's ledger is as it was written: kept elsewhere, it shows later whether somebody made the chain anew. */
+  readonly chain: ChainEnd[];
   readonly seconds: number;
+}
+
+/** The last link of a partition that was found right: the movement it ends at and its hash in hex. */
+export interface ChainEnd {
+  readonly partition: number;
+  readonly seq: number;
+  readonly hash: string;
 }
 
 /** Listed at most: a broken installation has as many problems as rows. */

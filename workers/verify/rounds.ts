@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type pg from 'pg';
 import type { PartitionsApi } from '../../engine/types.js';
 import type { WorkerMetrics } from '../metrics.js';
+import type { ChainHead } from './chain.js';
 import { verifyOne } from './verify.js';
 
 export interface RoundsOptions {
@@ -17,6 +18,8 @@ export interface RoundsOptions {
 const VERIFY_LOCK = 1_212_961_610;
 /** How long what differs may take to agree. */
 const WAIT_MS = 3_000;
+/** How often the ledger is read from its beginning; in between only what was added. */
+const WHOLE_CHAIN_MS = 86_400_000;
 /** Violations told one by one; the metric has their number. */
 const TOLD = 10;
 
@@ -26,6 +29,9 @@ const TOLD = 10;
  */
 export class VerifyRounds {
   private partition: number;
+  private readonly heads = new Map<number, ChainHead>();
+  /** When the whole chain of a partition was checked. */
+  private readonly wholeAt = new Map<number, number>();
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -76,7 +82,11 @@ export class VerifyRounds {
 
   private async verify(partition: number): Promise<void> {
     const { partitions, pool, metrics, log } = this.options;
-    const found = await verifyOne({ partitions, pool, waitMs: WAIT_MS }, partition);
+    const { heads, wholeAt } = this;
+    const now = Date.now();
+    const wholeChain = now - (wholeAt.get(partition) ?? 0) >= WHOLE_CHAIN_MS;
+    const found = await verifyOne({ partitions, pool, waitMs: WAIT_MS, heads, wholeChain }, partition);
+    if (wholeChain && found !== undefined) wholeAt.set(partition, now);
     metrics.verifications.inc({ outcome: found === undefined ? 'undecided' : 'decided' });
     if (found === undefined) return;
     const count = found.list.length + found.more;

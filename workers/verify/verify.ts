@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { PartitionsApi, PartitionStatus, StockItem } from '../../engine/types.js';
+import { chainEnds, type ChainHead } from './chain.js';
 import { compare, type Differences, type LivePartition } from './compare.js';
 import { heldUnits, readPersisted } from './ledger.js';
 import { checkParts } from './parts.js';
@@ -10,6 +11,10 @@ export interface VerifyOptions {
   readonly pool: pg.Pool;
   /** How long what differs may take to agree altogether, ms: sales go on meanwhile and Postgres follows a little later. */
   readonly waitMs?: number;
+  /** Links of the ledger's chain that were right before, by partition: they must still be there. Brought up to date. */
+  readonly heads?: Map<number, ChainHead>;
+  /** Default true: also check again what those links stand for. */
+  readonly wholeChain?: boolean;
   /** Called after each partition. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -24,7 +29,9 @@ const PAUSE_MS = 150;
  * Compares Redis with Postgres, item by item and reservation by reservation, and Postgres with itself. It may run while sales go on:
  * what differs is read again until it has agreed once, or until `waitMs` is over. Changes nothing.
  */
-export async function verify(options: VerifyOptions): Promise<VerifyReport> {
+export async function verify(given: VerifyOptions): Promise<VerifyReport> {
+  const heads = given.heads ?? new Map<number, ChainHead>();
+  const options = { ...given, heads };
   const started = performance.now();
   const problems = new Problems();
   const counted = {
@@ -52,7 +59,9 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   }
   await checkParts(pool, partitions.count, Math.max(budget, Date.now() + Math.min(waitMs, LEAST_WAIT_MS)), problems);
   const ok = problems.list.length === 0;
-  return { ok, problems: problems.list, more: problems.more, counted, seconds: (performance.now() - started) / 1_000 };
+  const chain = chainEnds(heads);
+  const seconds = (performance.now() - started) / 1_000;
+  return { ok, problems: problems.list, more: problems.more, counted, chain, seconds };
 }
 
 /**
@@ -99,7 +108,11 @@ interface Suspicion {
 
 async function verifyPartition(options: VerifyOptions, partition: number, until: number, problems: Problems) {
   const live = await readLive(options.partitions, partition);
-  const persisted = await readPersisted(options.pool, partition, problems);
+  const persisted = await readPersisted(options.pool, partition, {
+    problems,
+    heads: options.heads ?? new Map<number, ChainHead>(),
+    wholeChain: options.wholeChain ?? true,
+  });
   const { counts, others } = compare(live, persisted, Date.now());
   const suspicion: Suspicion = {
     counts: new Map([...counts].map(([ref, difference]) => [ref, { item: live.items.get(ref), difference }])),
