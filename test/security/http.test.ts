@@ -21,6 +21,7 @@ const KNOWN_PIECES: readonly string[] = [
   ...['HOLD_COLUMNS', 'table'].map((piece) => `workers/drain/record-statements.ts: ${piece}`),
   ...['RECORD', 'KEPT_IDS'].map((piece) => `workers/recovery/source.ts: ${piece}`),
   ...['record', "sum('"].map((piece) => `workers/verify/ledger.ts: ${piece}`),
+  ...['LONGEST', 'ROW'].map((piece) => `workers/verify/chain.ts: ${piece}`),
 ];
 
 const stack = await startStack();

@@ -71,6 +71,8 @@ t.test('a worker starts, adds to the ledger, and cannot change it', async (t) =>
   await t.rejects(pools.worker.query('SET session_replication_role = replica'), NO, 'triggers cannot be switched off');
   await t.rejects(pools.worker.query('UPDATE reversals SET quantity = 0'), NO);
   await t.rejects(pools.worker.query('DELETE FROM reversals'), NO);
+  for (const change of ['UPDATE ledger_chain SET digest = digest', 'DELETE FROM ledger_chain', 'TRUNCATE ledger_chain'])
+    await t.rejects(pools.worker.query(change), NO, change);
   await t.rejects(pools.worker.query('DELETE FROM positions'), NO);
   await t.rejects(pools.worker.query('CREATE TABLE mine (x int)'), NO);
   await t.rejects(pools.worker.query('CREATE EXTENSION dblink'), NO);
@@ -148,6 +150,9 @@ t.test('a worker that finds migrations missing says who has to run them', async 
     const error = await migrate(urls.worker).catch((caught: unknown) => caught);
     t.type(error, MigrationRefused);
     t.match((error as Error).message, /role "holdfast_worker" may not change the schema.*\.\/holdfast migrate/);
+    await client.query('CREATE DATABASE empty');
+    const empty = urls.worker.replace(/\/holdfast$/, '/empty');
+    await t.rejects(migrate(empty), { name: 'MigrationRefused' }, 'nor in a database without anything');
   } finally {
     client.release();
   }

@@ -20,9 +20,6 @@ export class DatabaseTooNew extends Error {
   override readonly name = 'DatabaseTooNew';
 }
 
-/** Postgres: the role may not do that. */
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /** Migrations are missing, and the role that logged in owns nothing. */
 export class MigrationRefused extends Error {
   override readonly name = 'MigrationRefused';
@@ -54,14 +51,8 @@ export async function migrate(databaseUrl: string, folder = migrationsFolder()):
         `The database is at migration ${present}, this version of Holdfast knows ${newest}: run the newer version, or use another database.`,
       );
     }
-    const applied = await postgrator.migrate().catch((error: Error & { code?: string }) => {
-      if (error.code !== INSUFFICIENT_PRIVILEGE) throw error;
-      throw new MigrationRefused(
-        `The database is at migration ${present}, this version of Holdfast needs ${newest}, and the role "${client.user}" may not ` +
-          `change the schema (${error.message}). Run ./holdfast migrate as the owner of the tables first.`,
-        { cause: error },
-      );
-    });
+    if (present < newest) await requireOwner(client, present, newest);
+    const applied = await postgrator.migrate();
     await client.query('COMMIT');
     return applied.map((migration) => migration.version);
   } catch (error) {
@@ -70,4 +61,17 @@ export async function migrate(databaseUrl: string, folder = migrationsFolder()):
   } finally {
     await client.end();
   }
+}
+
+/** Asked first: what Postgres says in the middle of a migration is about whatever statement comes first. */
+async function requireOwner(client: pg.Client, present: number, newest: number): Promise<void> {
+  const { rows } = await client.query<{ may: boolean | null }>(
+    `SELECT CASE WHEN to_regclass('schemaversion') IS NULL THEN has_schema_privilege(current_schema(), 'CREATE')
+       ELSE has_table_privilege('schemaversion', 'INSERT') END AS may`,
+  );
+  if (rows[0]!.may) return;
+  throw new MigrationRefused(
+    `The database is at migration ${present}, this version of Holdfast needs ${newest}, and the role "${client.user}" may not ` +
+      'change the schema. Run ./holdfast migrate as the owner of the tables first.',
+  );
 }
