@@ -27,7 +27,7 @@ export function chainEnds(heads: ReadonlyMap<number, ChainHead>): ChainEnd[] {
  * @throws Error for a text that is none
  */
 export function chainHeads(report: string): Map<number, ChainHead> {
-  const { chain } = JSON.parse(report) as { chain?: unknown };
+  const chain = chainOf(report);
   if (!Array.isArray(chain)) throw new Error('this is no report of verify --json with a chain');
   return new Map(
     (chain as Partial<ChainEnd>[]).map(({ partition, seq, hash }) => {
@@ -36,6 +36,14 @@ export function chainHeads(report: string): Map<number, ChainHead> {
       return [partition!, { seq: seq!, hash: Buffer.from(hash!, 'hex') }];
     }),
   );
+}
+
+function chainOf(report: string): unknown {
+  try {
+    return (JSON.parse(report) as { chain?: unknown } | null)?.chain;
+  } catch {
+    return undefined;
+  }
 }
 
 interface Link {
