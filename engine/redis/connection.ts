@@ -201,7 +201,8 @@ const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EP
 function adviceOn(cause: Error & { code?: string }, { tls }: Access): string {
   const code = cause.code ?? '';
   if (!tls) return RESET.has(code) ? ' (where it expects TLS, use rediss://)' : '';
-  if (TLS_CODE.test(code)) return ' (is sslrootcert the authority of its certificate, and does that name this address?)';
+  if (TLS_CODE.test(code))
+    return ' (is sslrootcert the authority of its certificate, and does that name this address?)';
   return RESET.has(code) || cause.message.startsWith('no answer') ? ' (does it talk TLS on this port?)' : '';
 }
 
