@@ -32,6 +32,21 @@ export interface CallerOptions {
   readonly repeatable?: boolean;
 }
 
+/** Takes the answer of one call; one of the two is called, once, and must not throw. */
+export interface Taker<R> {
+  /** As in {@link CallerOptions}. */
+  readonly id?: string;
+  answered(answer: CallResult<R>): void;
+  failed(error: Error): void;
+}
+
+/** Takes an answer without a promise for it: where one call is the whole of what a caller waits for. */
+export interface Asker<R> extends Taker<R> {
+  readonly ack: Ack;
+  /** Deadline, by performance.now(). */
+  readonly until: number;
+}
+
 /**
  * Rejects with the typed errors of `errors.ts`: ShardUnavailable and Overloaded (not executed), OutcomeUnknown (may have been),
  * InvalidArgument, EngineClosed. Statuses of the operation itself are part of the result, never thrown.
@@ -39,6 +54,8 @@ export interface CallerOptions {
 export interface Caller {
   /** One operation of a vectorised script, gathered with others of the same partition and script. */
   call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>>;
+  /** The same, of an operation that may be repeated; the asker is told what `call` resolves or rejects with. */
+  ask<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, asker: Asker<R>): void;
   /** A script call of its own: scripts with `@arg`s. `ops` are the `@each` part of that one call; empty where there is none. */
   callOnce<Args, Op, R>(
     script: Script<Args, Op, R>,

@@ -39,11 +39,18 @@ export function change<Op, R extends { readonly status: string }>(
   options: CallerOptions & { readonly ack: Ack; readonly id: string },
 ): Promise<CallResult<R>> {
   const asked = context.caller.call(script, partition, op, options);
-  return options.ack === 'executed'
-    ? asked
-    : asked.then((answer) =>
-        answer.result.status === 'exists' ? vouched(context, partition, options, answer) : answer,
-      );
+  return options.ack === 'executed' ? asked : asked.then((answer) => backed(context, partition, options, answer));
+}
+
+/** The answer of a call that changes something, as change() gives it. */
+export function backed<R extends { readonly status: string }>(
+  context: Context,
+  partition: number,
+  options: CallerOptions & { readonly ack: Ack },
+  answer: CallResult<R>,
+): CallResult<R> | Promise<CallResult<R>> {
+  const vouching = options.ack !== 'executed' && answer.result.status === 'exists';
+  return vouching ? vouched(context, partition, options, answer) : answer;
 }
 
 /** Under another epoch the partition was opened anew meanwhile, and may be without what was answered: nothing is vouched for then. */

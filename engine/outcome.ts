@@ -31,10 +31,11 @@ export function sleep(ms: number): Promise<void> {
 
 /** A budget of time over several calls in a row. */
 export class Deadline {
-  private readonly end: number;
+  /** By performance.now(). */
+  readonly end: number;
 
   constructor(timeoutMs: number) {
-    this.end = performance.now() + timeoutMs;
+    this.end = performance.now() + Math.max(1, timeoutMs);
   }
 
   /** Milliseconds left, at least 1: a call that is made at all gets the chance to answer. */

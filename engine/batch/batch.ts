@@ -1,5 +1,5 @@
 /** Operations that travel together: one script, one partition, one EVALSHA. */
-import type { CallResult } from '../caller.js';
+import type { CallResult, Taker } from '../caller.js';
 import type { Script } from '../scripts/script.js';
 import type { Ack } from '../types.js';
 
@@ -27,21 +27,23 @@ export class Pending {
     readonly deadline: number,
     readonly ack: number,
     readonly repeatable: boolean,
-    readonly id: string | undefined,
-    private readonly onResult: (result: CallResult<never>) => void,
-    private readonly onError: (error: Error) => void,
+    private readonly taker: Taker<never>,
   ) {}
+
+  get id(): string | undefined {
+    return this.taker.id;
+  }
 
   resolve(result: CallResult<unknown>): void {
     if (this.settled) return;
     this.settled = true;
-    this.onResult(result as CallResult<never>);
+    this.taker.answered(result as CallResult<never>);
   }
 
   reject(error: Error): void {
     if (this.settled) return;
     this.settled = true;
-    this.onError(error);
+    this.taker.failed(error);
   }
 }
 

@@ -6,7 +6,7 @@
  * sockets then shares its script call. It never waits for a timer. While all lanes of a node are busy, calls gather for the next.
  * Measured: a lone call takes 31 µs (median) this way and 31 µs when it is written to the socket at once.
  */
-import type { CallResult, Caller, CallerOptions } from '../caller.js';
+import type { Asker, CallResult, Caller, CallerOptions, Taker } from '../caller.js';
 import { EngineClosed, InvalidArgument, Overloaded } from '../errors.js';
 import type { Keys } from '../keys.js';
 import type { Endpoint } from '../redis/address.js';
@@ -187,27 +187,51 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     once: OnceArgs | undefined,
     options: CallerOptions | undefined,
   ): Promise<CallResult<R>> {
-    if (this.closed) return Promise.reject(new EngineClosed());
+    return new Promise<CallResult<R>>((resolve, reject) =>
+      this.admit<R>(
+        script,
+        partition,
+        op,
+        once,
+        script.readonly ? EXECUTED : ACKS.indexOf(options?.ack ?? this.settings.ack),
+        performance.now() + (options?.timeoutMs ?? this.settings.timeoutMs),
+        script.readonly || options?.repeatable !== false,
+        { id: options?.id, answered: resolve, failed: reject },
+      ),
+    );
+  }
+
+  ask<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, asker: Asker<R>): void {
+    const ack = script.readonly ? EXECUTED : ACKS.indexOf(asker.ack);
+    this.admit(script, partition, op, undefined, ack, asker.until, true, asker);
+  }
+
+  /** Lets an operation in, or tells why not. */
+  private admit<R>(
+    script: AnyScript,
+    partition: number,
+    op: unknown,
+    once: OnceArgs | undefined,
+    ack: number,
+    deadline: number,
+    repeatable: boolean,
+    taker: Taker<R>,
+  ): void {
+    if (this.closed) return taker.failed(new EngineClosed());
     const lot = this.waiting.lots[partition];
-    if (!lot) return Promise.reject(new InvalidArgument(`there is no partition ${partition}`));
+    if (!lot) return taker.failed(new InvalidArgument(`there is no partition ${partition}`));
     const { queued } = this.waiting.stationFor(lot) ?? this.waiting.parked;
     const { queuedPerNode } = this.settings.tuning;
     // What ends what was begun finds room where new work is refused: a queue full of reservations must not shut out confirms.
     if (queued >= (script.finishing || script.readonly ? 2 * queuedPerNode : queuedPerNode))
-      return Promise.reject(
-        new Overloaded(`${queued} operations already wait for this shard.`, { partition, id: options?.id }),
+      return taker.failed(
+        new Overloaded(`${queued} operations already wait for this shard.`, { partition, id: taker.id }),
       );
-    const ack = script.readonly ? EXECUTED : ACKS.indexOf(options?.ack ?? this.settings.ack);
-    const deadline = performance.now() + (options?.timeoutMs ?? this.settings.timeoutMs);
-    const repeatable = script.readonly || options?.repeatable !== false;
-    return new Promise<CallResult<R>>((resolve, reject) => {
-      const pending = new Pending(op, deadline, ack, repeatable, options?.id, resolve, reject);
-      try {
-        this.enqueue(script, partition, pending, once, false);
-      } catch (cause) {
-        reject(malformed(partition, options?.id, cause));
-      }
-    });
+    try {
+      this.enqueue(script, partition, new Pending(op, deadline, ack, repeatable, taker), once, false);
+    } catch (cause) {
+      taker.failed(malformed(partition, taker.id, cause));
+    }
   }
 
   private enqueue(

@@ -41,6 +41,8 @@ export interface OutcomeHost {
 }
 
 export class Outcomes {
+  private widened: { readonly executed: CallResult<unknown>; readonly replicated: CallResult<unknown> } | undefined;
+
   constructor(
     private readonly waiting: Waiting,
     private readonly host: OutcomeHost,
@@ -110,13 +112,20 @@ export class Outcomes {
   }
 
   private acknowledged(batch: Batch, pending: Pending, replicated: boolean): void {
-    const reached: CallResult<unknown> = replicated ? { ...pending.executed!, ack: 'replicated' } : pending.executed!;
+    const reached = replicated ? this.replicatedOf(pending.executed!) : pending.executed!;
     if (pending.ack !== DURABLE) batch.resolve(pending, reached);
     else if (!pending.elsewhere) {
       pending.elsewhere = true;
       batch.ended();
       this.host.durable(pending, reached);
     }
+  }
+
+  /** Who is answered the same shares the wider answer as well. */
+  private replicatedOf(executed: CallResult<unknown>): CallResult<unknown> {
+    if (this.widened?.executed !== executed)
+      this.widened = { executed, replicated: { ...executed, ack: 'replicated' } };
+    return this.widened.replicated;
   }
 
   failed(flight: Flight, batch: Batch, error: Error): void {

@@ -3,7 +3,7 @@ import { itemOf } from '../content.js';
 import { afterSweep, change, type Context } from '../context.js';
 import { refusal, type Deadline } from '../outcome.js';
 import { stockReserve, type StockReserveOp, type StockReserveResult } from '../scripts/generated/stock-reserve.js';
-import type { Ack, Refusal } from '../types.js';
+import type { Ack, Refusal, ReservationLine } from '../types.js';
 import type { Part } from './place.js';
 
 /** A request that has been checked and brought into canonical form. */
@@ -17,6 +17,8 @@ export interface Wanted {
   readonly parts: readonly Part[];
   readonly ack: Ack;
   readonly deadline: Deadline;
+  /** Its lines as callers see them while they are held, where they are known. */
+  readonly held?: readonly ReservationLine[];
 }
 
 /** Holds the lines of one partition; when units only wait for the sweep, sweeps and asks once more. (S9) */
@@ -27,7 +29,13 @@ export async function holdPart(context: Context, wanted: Wanted, part: Part, att
 }
 
 export function holding(context: Context, wanted: Wanted, part: Part, attempt: number, ack: Ack) {
-  const op: StockReserveOp = {
+  const op = holdOp(wanted, part, attempt);
+  return () =>
+    change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
+}
+
+export function holdOp(wanted: Wanted, part: Part, attempt: number): StockReserveOp {
+  return {
     id: wanted.id,
     fingerprint: wanted.fingerprint,
     attempt,
@@ -38,8 +46,6 @@ export function holding(context: Context, wanted: Wanted, part: Part, attempt: n
     actor: wanted.actor === wanted.buyer ? '' : wanted.actor,
     lines: part.lines,
   };
-  return () =>
-    change(context, stockReserve, part.partition, op, { ack, timeoutMs: wanted.deadline.left(), id: wanted.id });
 }
 
 /** Units are missing that may only wait for the sweep. */

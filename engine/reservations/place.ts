@@ -2,7 +2,7 @@
 import type { Context } from '../context.js';
 import { refLines, refOf, type RefLine } from '../content.js';
 import { stockFind } from '../scripts/generated/stock-find.js';
-import type { HoldRecord, Line } from '../types.js';
+import type { HoldRecord, Line, ReservationLine } from '../types.js';
 import { PlainPlaces } from './plain-places.js';
 import { parseClaim, parseHold } from './record.js';
 
@@ -85,38 +85,55 @@ export class Places {
 const QUANTITIES = 16;
 const LINES_REMEMBERED = 8_192;
 
+/** What a request of one line comes to; shared by all that ask for the same, so nobody may change it. */
+export interface Single {
+  readonly parts: readonly [Part];
+  /** The line as callers see it while it is held. */
+  readonly held: readonly ReservationLine[];
+}
+
 /**
  * Parts of requests of one line, which are most: the same item is asked for again and again while it is hot, and then nothing has
  * to be checked, hashed and put together anew, and nothing is left behind to be collected.
  */
 export class SingleParts {
-  private readonly known = new Map<string, Map<string, (readonly [Part])[]>>();
+  private readonly known = new Map<string, Map<string, Single[]>>();
   private count = 0;
+  /** The one asked for last, and by which line: while an item is hot it is asked for next as well. */
+  private last: { readonly line: Line; readonly single: Single } | undefined;
 
   /** @throws InvalidArgument as refLines does. */
-  of(context: Context, line: Line): readonly Part[] {
+  of(context: Context, line: Line): Single {
     const { location, sku, quantity } = line;
+    const asked = this.last?.line;
+    if (asked && asked.quantity === quantity && asked.sku === sku && asked.location === location)
+      return this.last!.single;
     const plain = typeof quantity === 'number' && quantity <= QUANTITIES;
-    const found = plain ? this.known.get(location)?.get(sku)?.[quantity] : undefined;
-    if (found) return found;
-    const lines = refLines([line]);
-    const parts = [{ partition: context.partitions.of(lines[0]!.item), lines }] as const;
-    if (plain) this.remember(line, parts);
-    return parts;
+    let single = plain ? this.known.get(location)?.get(sku)?.[quantity] : undefined;
+    if (!single) {
+      const lines = refLines([line]);
+      single = {
+        parts: [{ partition: context.partitions.of(lines[0]!.item), lines }],
+        held: Object.freeze([Object.freeze({ location, sku, quantity, returned: 0 })]),
+      };
+      if (plain) this.remember(line, single);
+    }
+    if (plain) this.last = { line: { location, sku, quantity }, single };
+    return single;
   }
 
-  private remember({ location, sku, quantity }: Line, parts: readonly [Part]): void {
+  private remember({ location, sku, quantity }: Line, single: Single): void {
     if (this.count++ >= LINES_REMEMBERED) {
       this.known.clear();
       this.count = 0;
     }
     let skus = this.known.get(location);
-    if (!skus) this.known.set(location, (skus = new Map<string, (readonly [Part])[]>()));
+    if (!skus) this.known.set(location, (skus = new Map<string, Single[]>()));
     const quantities = skus.get(sku);
-    if (quantities) quantities[quantity] = parts;
+    if (quantities) quantities[quantity] = single;
     else {
-      const fresh = new Array<readonly [Part]>(QUANTITIES + 1);
-      fresh[quantity] = parts;
+      const fresh = new Array<Single>(QUANTITIES + 1);
+      fresh[quantity] = single;
       skus.set(sku, fresh);
     }
   }

@@ -8,6 +8,7 @@ import { openCore } from '../../engine/core.js';
 import { reservationsApi, sweep } from '../../engine/reservations/index.js';
 import type { Script } from '../../engine/scripts/script.js';
 import type { Outcome, Reservation, ReservationsApi } from '../../engine/types.js';
+import { askingBy } from '../support/asking.js';
 
 export interface Start {
   readonly redis: string;
@@ -38,6 +39,8 @@ class MortalCaller implements Caller {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly real: Caller) {}
+
+  readonly ask = askingBy((...asked) => this.call(...asked));
 
   call<Op, R>(script: Script<void, Op, R>, partition: number, op: Op, options?: CallerOptions): Promise<CallResult<R>> {
     return this.next(script.name, () => this.real.call(script, partition, op, options));

@@ -11,6 +11,7 @@ import type { StatusName } from '../../engine/scripts/generated/statuses.js';
 import type { Ack } from '../../engine/types.js';
 import { Oracle, type ScriptName } from './oracle.js';
 import { NO_SETTINGS, State } from './state.js';
+import { askingBy } from '../support/asking.js';
 
 export const PARTITIONS = 4;
 export const UNITS = 5;
@@ -134,11 +135,13 @@ export class ClaimsWorld {
         const ack = options?.ack ?? 'replicated';
         if (!actor.dead) this.waiting.push({ actor, name: name as ScriptName, partition, ops, ack, settle });
       });
+    const call: Caller['call'] = async (script, partition, op, options) => {
+      const answer = await submit(script.name, partition, [op as object], options);
+      return { ...answer, result: answer.result[0] as never };
+    };
     return {
-      call: async (script, partition, op, options) => {
-        const answer = await submit(script.name, partition, [op as object], options);
-        return { ...answer, result: answer.result[0] as never };
-      },
+      call,
+      ask: askingBy(call),
       callOnce: async (script, partition, args, _ops, options) =>
         (await submit(script.name, partition, [args as object], options)) as never,
     };

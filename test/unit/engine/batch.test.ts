@@ -18,15 +18,7 @@ function reserveOf(id: string, ...items: string[]): StockReserveOp {
 }
 
 function pendingOf(op: unknown, deadline = 100): Pending {
-  return new Pending(
-    op,
-    deadline,
-    0,
-    true,
-    'id',
-    () => undefined,
-    () => undefined,
-  );
+  return new Pending(op, deadline, 0, true, { id: 'id', answered: () => undefined, failed: () => undefined });
 }
 
 t.test('a batch is full by operations, by distinct items, by mentions; a single large operation always fits', (t) => {

@@ -33,15 +33,11 @@ function sent() {
     } as unknown as OutcomeHost,
   );
   const found: { error?: EngineError } = {};
-  const pending = new Pending(
-    OP,
-    Infinity,
-    0,
-    true,
-    'r1',
-    () => undefined,
-    (error) => (found.error = error as EngineError),
-  );
+  const pending = new Pending(OP, Infinity, 0, true, {
+    id: 'r1',
+    answered: () => undefined,
+    failed: (error) => (found.error = error as EngineError),
+  });
   const inBatch = (): Batch => {
     const batch = new Batch(stockReserve, 0);
     batch.add(pending, LIMITS);

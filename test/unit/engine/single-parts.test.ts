@@ -11,13 +11,17 @@ const context = { partitions } as Context;
 t.test('the same line has the same parts, another one has others', async (t) => {
   const single = new SingleParts();
   const line = { location: 'berlin', sku: 'shoe', quantity: 2 };
-  const parts = single.of(context, line);
-  t.strictSame(parts, [{ partition: partitions.of('berlin:shoe'), lines: [{ item: 'berlin:shoe', quantity: 2 }] }]);
-  t.equal(single.of(context, { ...line }), parts);
-  t.equal(single.of(context, { ...line, quantity: 3 })[0]!.lines[0]!.quantity, 3);
-  t.equal(single.of(context, { ...line, sku: 'boot' })[0]!.lines[0]!.item, 'berlin:boot');
-  t.equal(single.of(context, { ...line, location: 'rome' })[0]!.lines[0]!.item, 'rome:shoe');
-  t.equal(single.of(context, { ...line, quantity: 1_000 })[0]!.lines[0]!.quantity, 1_000);
+  const found = single.of(context, line);
+  t.strictSame(found.held, [{ ...line, returned: 0 }]);
+  t.throws(() => (found.held as unknown[]).push(1), TypeError, 'callers share it');
+  t.strictSame(found.parts, [
+    { partition: partitions.of('berlin:shoe'), lines: [{ item: 'berlin:shoe', quantity: 2 }] },
+  ]);
+  t.equal(single.of(context, { ...line }), found);
+  t.equal(single.of(context, { ...line, quantity: 3 }).parts[0].lines[0]!.quantity, 3);
+  t.equal(single.of(context, { ...line, sku: 'boot' }).parts[0].lines[0]!.item, 'berlin:boot');
+  t.equal(single.of(context, { ...line, location: 'rome' }).parts[0].lines[0]!.item, 'rome:shoe');
+  t.equal(single.of(context, { ...line, quantity: 1_000 }).parts[0].lines[0]!.quantity, 1_000);
 });
 
 t.test('what is no line is refused, whatever was asked before', async (t) => {
