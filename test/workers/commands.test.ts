@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { projectRoot } from '../../stack/project.js';
@@ -62,4 +63,22 @@ t.test('verify and rebuild as commands', async (t) => {
   await bench.worker();
   const after = await holdfast('verify', '--wait', '20');
   t.equal(after.code, 0, after.stdout + after.stderr);
+
+  const noted = JSON.parse((await holdfast('verify', '--json', '--wait', '20')).stdout) as VerifyReport;
+  t.same(
+    noted.chain.map(({ partition }) => partition),
+    Array.from({ length: PARTITIONS }, (_, partition) => partition),
+  );
+  const file = join(t.testdir({}), 'earlier.json');
+  writeFileSync(file, JSON.stringify(noted));
+  const still = await holdfast('verify', '--earlier', file, '--wait', '20');
+  t.equal(still.code, 0, still.stdout + still.stderr);
+  const chain = noted.chain.map((end) => (end.partition === 2 ? { ...end, hash: 'ab'.repeat(32) } : end));
+  writeFileSync(file, JSON.stringify({ ...noted, chain }));
+  const anew = await holdfast('verify', '--earlier', file, '--wait', '20');
+  t.equal(anew.code, 1);
+  t.match(
+    anew.stdout,
+    `✗ partition 2: ledger chain: the link that ends at movement ${chain[2]!.seq} is not the one it was when it was last looked at`,
+  );
 });
