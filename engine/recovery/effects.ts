@@ -40,14 +40,20 @@ interface HeldOp {
   readonly id: string;
   readonly attempt: number;
   readonly actor: string;
-  readonly lines: readonly { readonly item: string; readonly total?: number }[];
+  readonly lines: readonly { readonly item: string }[];
 }
 
-/** Parts of a claim follow it again by themselves: only what their home has lost is lost. */
+/** Parts of a claim follow it again by themselves when it is sold or given back: only what their home has lost is lost. */
 const ofHold =
   (kind: EventName) =>
   ({ id, attempt, actor, lines }: HeldOp): Effect[] =>
-    attempt > 0 ? [] : lines.map(({ item, total = 0 }) => ({ kind, id, ref: item, quantity: total, actor }));
+    attempt > 0 ? [] : lines.map(({ item }) => ({ kind, id, ref: item, quantity: 0, actor }));
+
+/** Also of parts: of some of the units only the part knows, and nobody but its caller repeats that. */
+const returned = ({ id, actor, lines }: StockReturnOp): Effect[] =>
+  lines
+    .filter(({ total }) => total > 0)
+    .map(({ item, total }) => ({ kind: 'returned', id, ref: item, quantity: total, actor }));
 
 const held = ({ id, actor, buyer, lines }: StockReserveOp): Effect[] =>
   lines.map(({ item, quantity }) => ({ kind: 'held', id, ref: item, quantity, actor: actor === '' ? buyer : actor }));
@@ -66,7 +72,7 @@ const EFFECTS = new Map<ScriptInfo, Effects>([
   [stockReserve, held satisfies (op: StockReserveOp) => Effect[]],
   [stockConfirm, ofHold('confirmed') satisfies (op: StockConfirmOp) => Effect[]],
   [stockRelease, ofHold('released') satisfies (op: StockReleaseOp) => Effect[]],
-  [stockReturn, ofHold('returned') satisfies (op: StockReturnOp) => Effect[]],
+  [stockReturn, returned],
   [stockExtend, extended],
   [stockDeduct, ofItem('deducted') satisfies (op: StockDeductOp) => Effect[]],
   [stockRestock, ofItem('restocked') satisfies (op: StockRestockOp) => Effect[]],

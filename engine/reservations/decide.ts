@@ -1,13 +1,13 @@
 /** Confirm and release: one decision at the home, which the parts of a claim then follow. (S3, S9) */
 import { checkId, checkText } from '../content.js';
-import { ackOf, atLeastReplicated, change, isSafe, isVouchedFor, timeoutOf, type Context } from '../context.js';
+import { ackOf, atLeastReplicated, change, timeoutOf, type Context } from '../context.js';
 import { Deadline, done, isDone, narrowest, refusal } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsRelease } from '../scripts/generated/claims-release.js';
 import type { StatusName } from '../scripts/generated/statuses.js';
 import type { Script } from '../scripts/script.js';
 import type { Ack, CallOptions, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
-import { tellPart, tellParts, UNTOLD } from './follow.js';
+import { tellPart, tellSafely } from './follow.js';
 import { locate, type Place, type Places } from './place.js';
 import { holdAgain, lostParts } from './parts.js';
 import { stateAt, stateName } from './record.js';
@@ -82,10 +82,7 @@ async function decideAlone(context: Context, place: Place, request: Request): Pr
   return outcomeOf(context, place, request, answer.result, answer.now, answer.ack);
 }
 
-/**
- * The home decides, the parts follow. They are told only what no loss of the home takes back: else they would be sold while it
- * forgets, and let its other parts expire. Where that cannot be had now, the sweep tells them as soon as it can.
- */
+/** The home decides, the parts follow once that is safe: else they would be sold while it forgets and lets its others expire. */
 export async function decideClaim(context: Context, place: Place, request: Request): Promise<Outcome<Reservation>> {
   const { id, ack, decision, deadline } = request;
   const actor = request.actor || place.buyerId;
@@ -103,10 +100,8 @@ export async function decideClaim(context: Context, place: Place, request: Reque
   const { result } = answer;
   if (result.state === undefined) return refusal(result.status);
   const decided = result.state === 2 ? 'confirm' : result.state === 3 ? 'release' : 'expire';
-  // A WAIT may also have been lost with its connection: then asking once more is enough.
-  const options = { timeoutMs: deadline.left(), id };
-  const safe = isSafe(answer) || (await isVouchedFor(context, place.home, answer.epoch, options, ['replicated']));
-  const told = safe ? await tellParts(context, id, place, decided, { ack, timeoutMs: deadline.left(), actor }) : UNTOLD;
+  const options = { ack, timeoutMs: deadline.left(), actor };
+  const told = await tellSafely(context, id, place, answer, decided, options);
   return outcomeOf(context, place, request, result, answer.now, narrowest([answer.ack, told.ack]));
 }
 

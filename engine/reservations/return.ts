@@ -1,18 +1,28 @@
 /** Bringing sold units back on sale. (S3, T5) */
 import { checkId, checkText, checkWhole, refOf } from '../content.js';
-import { ackOf, change, isVouchedFor, timeoutOf, type Context } from '../context.js';
+import { ackOf, atLeastReplicated, change, isVouchedFor, timeoutOf, type Context } from '../context.js';
 import { InvalidArgument, OutcomeUnknown, ShardUnavailable } from '../errors.js';
-import { Deadline, done, narrowest, refusal } from '../outcome.js';
+import { Deadline, done, isDone, narrowest, refusal } from '../outcome.js';
 import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockReturn, type StockReturnResult } from '../scripts/generated/stock-return.js';
 import type { CallResult } from '../caller.js';
-import type { Ack, CallOptions, ItemRef, Outcome, Refusal, Reservation, ReturnLine } from '../types.js';
-import { tellPart } from './follow.js';
+import type {
+  Ack,
+  CallOptions,
+  ItemRef,
+  Outcome,
+  Refusal,
+  Reservation,
+  ReservationState,
+  ReturnLine,
+} from '../types.js';
+import { tellPart, tellSafely } from './follow.js';
 import { locate, type Found, type Part } from './place.js';
 import { stateAt } from './record.js';
-import { viewFound } from './view.js';
+import { view, viewFound } from './view.js';
 
+type Answer = CallResult<StockReturnResult>;
 /** Totals by ref; a line that is not named has none, and is left as it is. */
 type Totals = ReadonlyMap<string, number>;
 
@@ -29,28 +39,114 @@ export async function returnUnits(
   const { place } = found;
   const { totals, exceeding } = wantedTotals(found, lines);
   const state = stateAt(found.record, found.now);
-  if (exceeding && (state === 'confirmed' || state === 'returned')) return refusal('return_exceeds_sold', exceeding);
-  const ack = ackOf(context, options);
-  const actor = checkText(options?.actor ?? place.buyerId, 'actor');
+  const sold = state === 'confirmed' || state === 'returned';
+  if (exceeding && sold) return refusal('return_exceeds_sold', exceeding);
+  const asked = { ack: ackOf(context, options), actor: checkText(options?.actor ?? place.buyerId, 'actor'), deadline };
+  if (place.attempt === 0) return returnAlone(context, id, found, totals, asked);
   // A claim that is not sold refuses before any part is touched.
-  if (place.attempt > 0 && state !== 'confirmed' && state !== 'returned') return unsold(state);
-  const answers = await allOrUnknown(
-    id,
-    place.parts.map((part) => returnPart(context, id, found, part, totals, { ack, actor, deadline })),
-  );
-  const refused = answers.find(({ result }) => result.status !== 'ok' && result.status !== 'exists');
-  if (refused) return refusal(refused.result.status);
-  const status = answers.some(({ result }) => result.status === 'ok') ? 'ok' : 'exists';
+  if (!sold) return unsold(state);
+  const whole = found.record.lines.every((line) => totals.get(refOf(line)) === line.quantity);
+  return whole ? returnClaim(context, id, found, asked) : returnSome(context, id, found, totals, asked);
+}
+
+interface Asked {
+  readonly ack: Ack;
+  readonly actor: string;
+  readonly deadline: Deadline;
+}
+
+async function returnAlone(
+  context: Context,
+  id: string,
+  found: Found,
+  totals: Totals,
+  asked: Asked,
+): Promise<Outcome<Reservation>> {
+  const answer = await returnPart(context, id, found, found.place.parts[0]!, totals, asked);
+  const { status } = answer.result;
+  if (status !== 'ok' && status !== 'exists') return refusal(status);
+  const state = isReturned(answer) ? 'returned' : 'confirmed';
+  return done(status, await afterwards(context, id, found, state, totals, asked.deadline), answer.ack);
+}
+
+/** All of it: the home decides, the parts follow, as they do when it is sold. One that cannot be told now is told by the sweep. */
+async function returnClaim(
+  context: Context,
+  id: string,
+  { record, place }: Found,
+  { ack, actor, deadline }: Asked,
+): Promise<Outcome<Reservation>> {
+  const options = { ack: atLeastReplicated(ack), timeoutMs: deadline.left(), id };
+  const answer = await change(context, claimsReturn, place.home, { id, actor }, options);
+  const { result } = answer;
+  if (result.status !== 'ok' && result.status !== 'exists') {
+    // The sale was lost since it was looked at.
+    const now = await locate(context, id, deadline.left());
+    return now ? unsold(stateAt(now.record, now.now)) : refusal('reservation_not_found');
+  }
+  const telling = { ack, timeoutMs: deadline.left(), actor };
+  const told = await tellSafely(context, id, place, answer, 'return', telling);
+  const reservation = view(id, place, 'returned', record.deadline, answer.now);
+  return done(result.status, reservation, narrowest([answer.ack, told.ack]));
+}
+
+/**
+ * Some of the units: that is decided where they lie, each part for itself, and nobody repeats it but the caller. So no part is
+ * content with less than its replicas. Once everything is back the home says so, and from then on it is followed up as any return.
+ */
+async function returnSome(
+  context: Context,
+  id: string,
+  found: Found,
+  totals: Totals,
+  asked: Asked,
+): Promise<Outcome<Reservation>> {
+  const { place } = found;
+  const safely = { ...asked, ack: atLeastReplicated(asked.ack) };
+  const concerned = place.parts.filter(({ lines }) => lines.some(({ item }) => totals.has(item)));
+  // The others only say what has come back before.
+  const others = place.parts.filter((part) => !concerned.includes(part));
+  const [own, rest] = await Promise.all([
+    Promise.allSettled(concerned.map((part) => returnPart(context, id, found, part, totals, safely))),
+    Promise.allSettled(others.map((part) => returnPart(context, id, found, part, totals, safely))),
+  ]);
+  const answers = wholly(id, own);
+  const all = [...answers, ...rest.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))];
+  const complete = all.length === place.parts.length && all.every(isReturned);
   const acks = answers.map((answer) => answer.ack);
-  if (place.attempt > 0 && answers.every(isReturned)) {
+  if (complete) {
+    const { actor, ack, deadline } = safely;
     const options = { ack, timeoutMs: deadline.left(), id };
     const noted = await change(context, claimsReturn, place.home, { id, actor }, options).catch((cause: unknown) => {
       throw unknownReturn(id, cause);
     });
     acks.push(noted.ack);
   }
-  const reservation = await afterwards(context, id, found, answers, totals, deadline);
+  const status = answers.some(({ result }) => result.status === 'ok') ? 'ok' : 'exists';
+  const state = complete ? 'returned' : 'confirmed';
+  const reservation = await afterwards(context, id, found, state, totals, asked.deadline);
   return done(status, reservation, narrowest(acks));
+}
+
+/**
+ * The answers of all parts. @throws OutcomeUnknown where some of the units are back, or may be, and others are not: neither an error
+ * nor a refusal may say then that nothing has happened. ShardUnavailable where nothing has, of a sale that a part has lost.
+ */
+function wholly(id: string, settled: readonly PromiseSettledResult<Answer>[]): Answer[] {
+  const answers: Answer[] = [];
+  const errors: unknown[] = [];
+  for (const one of settled) {
+    if (one.status === 'rejected') errors.push(one.reason);
+    else if (isDone(one.value.result.status)) answers.push(one.value);
+    else errors.push(astray(id, one.value));
+  }
+  if (errors.length === 0) return answers;
+  throw answers.length > 0 ? unknownReturn(id, errors[0]) : (errors.find(isUnknown) ?? errors[0]);
+}
+
+function astray(id: string, { result, partition }: Answer): ShardUnavailable {
+  const message = `A part of the reservation is not as it was sold (${result.status}); nothing was returned here.`;
+  return new ShardUnavailable(message, { id, partition });
 }
 
 /** The reservation as it is now; where it cannot be read again, as this call has made it: the units are back either way. */
@@ -58,7 +154,7 @@ async function afterwards(
   context: Context,
   id: string,
   before: Found,
-  answers: readonly CallResult<StockReturnResult>[],
+  status: ReservationState,
   totals: Totals,
   deadline: Deadline,
 ): Promise<Reservation> {
@@ -71,7 +167,7 @@ async function afterwards(
   const { record, now } = before;
   return {
     reservationId: id,
-    status: answers.every(isReturned) ? 'returned' : 'confirmed',
+    status,
     buyerId: record.buyerId,
     lines: record.lines.map(({ location, sku, quantity, returned }) => ({
       location,
@@ -84,31 +180,12 @@ async function afterwards(
   };
 }
 
-/** All answers. @throws OutcomeUnknown where some of the units may be back: an error may not say that nothing has happened. */
-async function allOrUnknown<R>(id: string, calls: readonly Promise<R>[]): Promise<R[]> {
-  const settled = await Promise.allSettled(calls);
-  const answers: R[] = [];
-  const errors: unknown[] = [];
-  for (const one of settled) {
-    if (one.status === 'fulfilled') answers.push(one.value);
-    else errors.push(one.reason);
-  }
-  if (errors.length === 0) return answers;
-  throw answers.length > 0 ? unknownReturn(id, errors[0]) : (errors.find(isUnknown) ?? errors[0]);
-}
-
 function isUnknown(error: unknown): boolean {
   return error instanceof OutcomeUnknown;
 }
 
 function unknownReturn(id: string, cause: unknown): OutcomeUnknown {
   return new OutcomeUnknown('Some of the units may have come back; ask again under the same id.', { id, cause });
-}
-
-interface Asked {
-  readonly ack: Ack;
-  readonly actor: string;
-  readonly deadline: Deadline;
 }
 
 async function returnPart(
@@ -118,7 +195,7 @@ async function returnPart(
   part: Part,
   totals: Totals,
   { ack, actor, deadline }: Asked,
-): Promise<CallResult<StockReturnResult>> {
+): Promise<Answer> {
   const op = { id, attempt, actor, lines: partTotals(part, totals) };
   const call = () => change(context, stockReturn, part.partition, op, { ack, timeoutMs: deadline.left(), id });
   const answer = await call();
@@ -131,7 +208,7 @@ async function returnPart(
   return call();
 }
 
-function isReturned({ result }: CallResult<StockReturnResult>): boolean {
+function isReturned({ result }: Answer): boolean {
   return 'state' in result && result.state === 5;
 }
 

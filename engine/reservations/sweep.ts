@@ -3,13 +3,14 @@ import { isVouchedFor, type Context } from '../context.js';
 import { Deadline } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsExpire } from '../scripts/generated/claims-expire.js';
+import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockDue } from '../scripts/generated/stock-due.js';
 import { stockExpire } from '../scripts/generated/stock-expire.js';
 import { stockFind } from '../scripts/generated/stock-find.js';
 import { stockSettle } from '../scripts/generated/stock-settle.js';
 import type { HoldRecord } from '../types.js';
-import { extendPart, tellPart, tellParts, type Decision } from './follow.js';
+import { extendPart, isSale, tellPart, tellParts, type Decision } from './follow.js';
 import { holdAgain, isPartSold } from './parts.js';
 import { placeOf, toRefLine, type Part, type Place } from './place.js';
 import { parseClaim, parseHold, stateAt, stateName } from './record.js';
@@ -120,7 +121,7 @@ async function vouches(context: Context, home: number, epoch: number, away: Away
 
 const DECISIONS: Readonly<Record<string, Decision>> = {
   confirmed: 'confirm',
-  returned: 'confirm',
+  returned: 'return',
   released: 'release',
   expired: 'expire',
 };
@@ -143,6 +144,8 @@ async function sweepClaim(context: Context, partition: number, id: string, away:
   if (!(await vouches(context, partition, expired.epoch, away))) return { changed, later: RARELY_MS };
   const decision = claim.state === 'pending' ? 'abort' : DECISIONS[state]!;
   const told = await tellParts(context, id, place, decision, SAFELY);
+  // The return was lost here, or noted by nobody.
+  if (told.back) await context.caller.call(claimsReturn, partition, { id, actor: OPTIONS.actor }, OPTIONS);
   const lately = claim.resolvedAt === 0 || now < claim.resolvedAt + ASTRAY_MS;
   if (told.astray.length === 0 || !lately) return { changed, later: told.all ? 0 : RETRY_MS };
   for (const part of told.astray) await bringBack(context, { record: claim, place, now }, part, decision);
@@ -155,12 +158,12 @@ interface Held {
   readonly now: number;
 }
 
-/** A part that was lost although it is sold is held and sold again while there are units; anything else is for people to see to. */
+/** A part that was lost although it is sold is held and sold (and returned) again while there are units; anything else is for people to see to. */
 async function bringBack(context: Context, held: Held, part: Part, decision: Decision): Promise<void> {
   const { record, place } = held;
   const deadline = new Deadline(ELSEWHERE_TIMEOUT_MS);
   let problem = 'it is sold, and its claim is not';
-  if (decision === 'confirm') {
+  if (isSale(decision)) {
     const refused = await holdAgain(context, held, [part], { actor: OPTIONS.actor, deadline });
     problem = `its claim is sold, and it cannot be: ${refused?.status ?? ''}`;
     if (!refused) return void (await tellPart(context, record.id, place.attempt, part, decision, SAFELY));

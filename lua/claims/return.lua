@@ -1,10 +1,11 @@
---- Note that everything of a reservation over several partitions has come back. (S3, T5)
+--- Decide that everything of a reservation over several partitions comes back; its holds follow. (S3, T5)
 ---
---- The parts have been returned before; repeating answers `exists`.
+--- Should whoever decided so die, the sweep looks at the claim soon and tells them. Repeating answers `exists`.
 --- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change
+--- @key due when claims must be looked at
 --- @key claims claim records
 --- @each id id reservation id
 --- @each actor text who causes it
@@ -38,6 +39,7 @@ local function decide(id, actor)
     add_row(STATUS.exists, record[C_DEADLINE], RETURNED)
   else
     resolve_claim(id, record, RETURNED, now)
+    follow_up(id, now)
     add_event(
       EVENT.claim_returned, '', id, 0, actor, '', NO_LEVEL,
       record[C_DEADLINE], record[C_FINGERPRINT], record[C_ATTEMPT]
@@ -57,4 +59,5 @@ end
 
 local last = append_log(meta_key, log_key, deltas_key, epoch, seq, now)
 store_claims(claims_key)
+store_due(due_key)
 return finish(epoch, last, now)

@@ -1,6 +1,6 @@
 /** What is told of a reservation over several partitions is never more than what all of its parts bear out. */
 import t from 'tap';
-import { OutcomeUnknown } from '../../engine/errors.js';
+import { OutcomeUnknown, ShardUnavailable } from '../../engine/errors.js';
 import type { ItemRef, Outcome, Reservation } from '../../engine/types.js';
 import { Keys } from '../../engine/keys.js';
 import { Partitions } from '../../engine/partitions.js';
@@ -57,20 +57,46 @@ t.test('a part that was lost: nothing beyond the decision itself is vouched for'
   }
 });
 
-t.test('a return that reaches one part and not the other is not called undone', async (t) => {
+/** Three units of each item, sold. */
+async function bought(items: readonly ItemRef[]): Promise<string> {
+  const lines = items.map((item) => ({ ...item, quantity: 3 }));
+  const { reservationId } = done(await engine.reservations.reserve({ lines }));
+  done(await engine.reservations.confirm(reservationId));
+  return reservationId;
+}
+
+t.test('a return that reaches one part and not the other is decided, and the sweep completes it', async (t) => {
   const items = await itemsOf('half');
-  const { reservationId: id } = done(
-    await engine.reservations.reserve({ lines: items.map((item) => ({ ...item, quantity: 3 })) }),
-  );
-  done(await engine.reservations.confirm(id));
+  const id = await bought(items);
   const stock = keys.item('stock', 9, refOf(items[1]));
   const kept = await redis.hgetall(stock);
   await redis.set(stock, 'broken');
-  await t.rejects(engine.reservations.return(id), OutcomeUnknown);
+  const answer = await engine.reservations.return(id, undefined, { ack: 'replicated' });
+  t.match(answer, { status: 'ok', ack: 'executed', value: { status: 'returned' } });
   t.same(await countsOf(engine, [items[0]]), [[10, 0, 0]], 'these are back');
   await redis.del(stock);
   await redis.hset(stock, kept);
-  t.equal(done(await engine.reservations.return(id)).status, 'returned');
+  t.same(await countsOf(engine, [items[1]]), [[7, 0, 3]]);
+  await sweepUntil('all are back', engine, async () => (await countsOf(engine, items)).every((c) => c[0] === 10));
+  t.equal((await engine.reservations.find(id))!.status, 'returned');
+});
+
+t.test('some of the units: reaching one part and not the other is not called undone', async (t) => {
+  const items = await itemsOf('some');
+  const id = await bought(items);
+  await lose(items[1], id);
+  const some = items.map((item) => ({ ...item, quantity: 1 }));
+  await t.rejects(engine.reservations.return(id, some), OutcomeUnknown, 'one part is not there');
+  t.same(await countsOf(engine, [items[0]]), [[8, 0, 2]], 'of the other, one is back');
+  await t.rejects(engine.reservations.return(id, some.slice(1)), ShardUnavailable, 'nothing has happened');
+  await sweepUntil('it is sold again', engine, async () => (await countsOf(engine, items))[1]![2] === 3);
+  t.equal(done(await engine.reservations.return(id, some)).status, 'confirmed');
+  t.same(await countsOf(engine, items), [
+    [8, 0, 2],
+    [8, 0, 2],
+  ]);
+  const rest = await engine.reservations.return(id, items);
+  t.match(rest, { status: 'ok', value: { status: 'returned' } });
   t.same(await countsOf(engine, items), [
     [10, 0, 0],
     [10, 0, 0],
@@ -81,7 +107,7 @@ t.test('a return that reaches one part and not the other is not called undone', 
 async function lose(item: ItemRef, id: string): Promise<void> {
   const partition = engine.partitions.of(item);
   await redis.hdel(keys.fixed('holds', partition), id);
-  await redis.hset(keys.item('stock', partition, refOf(item)), { a: 10, r: 0 });
+  await redis.hset(keys.item('stock', partition, refOf(item)), { a: 10, r: 0, s: 0 });
 }
 
 t.test('a part that was lost is held again before the sale, by whoever has not seen it to be safe', async (t) => {

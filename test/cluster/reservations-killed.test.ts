@@ -280,7 +280,6 @@ async function complete(id: string, items: readonly ItemRef[]): Promise<void> {
     const [claim] = claims;
     if (!claim) return holds.length === 0;
     if (claim.state === 'pending') return false;
-    if (claim.state === 'returned') return true;
     return (
       holds.length === items.length && holds.every((hold) => hold.state === claim.state || hold.state === 'returned')
     );

@@ -66,7 +66,7 @@ async function* drawn(count: number): AsyncIterable<Plan> {
 }
 
 void t.test('one fault at every step', { timeout: 240_000 }, async (t) => {
-  for (const story of ['buy', 'sure'] as const) {
+  for (const story of ['buy', 'sure', 'giveBack', 'giveSome'] as const) {
     const { runs, failures } = await failuresOf(everyFault(story));
     t.ok(runs > 300, `${story}: ${runs} runs`);
     t.strictSame(failures, [], story);

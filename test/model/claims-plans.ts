@@ -67,7 +67,6 @@ class Run {
   }
 
   private cutSide: 'none' | 'people' | 'sweeper' = 'none';
-
   private cutFor(side: 'people' | 'sweeper'): boolean {
     return this.cutSide === side;
   }
@@ -185,6 +184,30 @@ class Run {
     for (const { what, outcome } of this.told)
       if (what.startsWith('confirm') && held && outcome.status === 'reservation_not_found')
         problems.push(`${what}: what was promised to be held is not known`);
+    return [...problems, ...this.judgeReturns()];
+  }
+
+  /** A whole return is decided at home and the parts follow; one of some units is as its caller was told. */
+  private judgeReturns(): string[] {
+    const { shards, notices } = this.world;
+    const wholly = shards[0]!.main.state.claims.get(ID)?.phase === 'returned';
+    const holds = [1, 2].map((at) => shards[at]!.main.state.holds.get(ID));
+    const back = holds.map((hold) => hold?.lines[0]!.returned ?? 0);
+    const shown = `the claim is ${wholly ? '' : 'not '}returned, of its parts ${back.join(' and ')} units`;
+    const problems: string[] = [];
+    const excused = notices.length > 0 && holds.includes(undefined);
+    if (!excused && wholly && back.some((units) => units !== QUANTITY)) problems.push(shown);
+    // A home without replicas may forget it; then all is back, and only the name of it is missing.
+    const all = this.plan.fault === 'restart' && back.every((units) => units === QUANTITY);
+    if (!wholly && !all && this.plan.story === 'giveBack' && back.some((units) => units > 0)) problems.push(shown);
+    for (const { what, outcome } of this.told) {
+      if (!what.startsWith('return')) continue;
+      const least = what === 'return' ? QUANTITY : 1;
+      if (!('ack' in outcome)) {
+        if (back.some((units) => units > 0)) problems.push(`${what} was refused: ${outcome.status}; ${shown}`);
+      } else if (outcome.ack !== 'executed' && back.some((units) => units < least))
+        problems.push(`${what} was answered ${outcome.status}, ${outcome.ack}; ${shown}`);
+    }
     return problems;
   }
 }
@@ -245,7 +268,18 @@ export const STORIES = {
     }
     await run.note('confirm', run.cast('payer').confirm(ID, { ack }));
   },
-} as const satisfies Record<string, Story>;
+  /** All that was bought is brought back. */
+  giveBack: async (run) => {
+    await STORIES.buyHere(run);
+    await run.note('return', run.cast('desk').return(ID, undefined, { ack: run.plan.ack }));
+  },
+  /** One unit of each line is brought back. */
+  giveSome: async (run) => {
+    await STORIES.buyHere(run);
+    const some = LINES.map((line) => ({ ...line, quantity: 1 }));
+    await run.note('return some', run.cast('desk').return(ID, some, { ack: run.plan.ack }));
+  },
+} satisfies Record<string, Story>;
 
 export function play(plan: Plan) {
   return new Run(plan).play();

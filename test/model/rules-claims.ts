@@ -207,9 +207,6 @@ export const returned: Rule<ClaimsReturnOp> = (state, { id, actor }, now) => {
   if (claim?.phase !== 'confirmed') return answer('reservation_not_found');
   return {
     ...standing('ok', claim, 'returned'),
-    facts: [
-      { fact: 'claim', id, claim: { ...claim, phase: 'returned', resolvedAt: now } },
-      told('claim_returned', id, actor, claim),
-    ],
+    facts: decided('claim_returned', 'returned', { id, actor }, claim, now),
   };
 };

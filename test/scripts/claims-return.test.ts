@@ -1,4 +1,5 @@
 import { claimsReturn, type ClaimsReturnOp } from '../../engine/scripts/generated/claims-return.js';
+import { limits } from '../../engine/scripts/generated/limits.js';
 import { table } from '../support/rows.js';
 import { type World } from '../support/scripts.js';
 import { claimed, claimEvent, quietClaim } from './claim-rows.js';
@@ -6,9 +7,11 @@ import { CONFIRMED, EXPIRED, FAR, HELD, PENDING, RELEASED, RETURNED } from './fi
 
 const op = (over: Partial<ClaimsReturnOp> = {}): ClaimsReturnOp => ({ id: 'h', actor: 'who', ...over });
 const bought = claimed({ state: CONFIRMED, deadline: 9 });
+/** Decided, and looked at soon, should whoever decided die before the parts are told. */
 const back = (world: World, now: number) => {
   world.claims.h![0] = RETURNED;
   world.claims.h![5] = now;
+  world.due['c:h'] = now + limits.claim_seconds * 1_000;
 };
 
 table({

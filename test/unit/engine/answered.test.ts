@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Answered, readOpenings } from '../../../engine/recovery/answered.js';
 import { stockConfirm, type StockConfirmOp } from '../../../engine/scripts/generated/stock-confirm.js';
+import { stockReturn, type StockReturnOp } from '../../../engine/scripts/generated/stock-return.js';
 import { stockReserve, type StockReserveOp } from '../../../engine/scripts/generated/stock-reserve.js';
 
 const P = 3;
@@ -45,7 +46,7 @@ t.test('the lowest of several beginnings decides, also when an answer arrives af
 });
 
 t.test(
-  'every line is told; answers that were given before are to be looked for; parts follow their claim',
+  'every line is told; answers that were given before are to be looked for; parts follow their claim, but not in returns',
   async (t) => {
     const answered = filled(1, 0);
     const lines = [
@@ -55,6 +56,14 @@ t.test(
     answered.add(stockReserve, P, { epoch: 1, seq: 2 }, [reserveOp('two', lines)], [reserveOp('again')]);
     const confirm = (id: string, attempt: number): StockConfirmOp => ({ id, attempt, actor: 'till', lines });
     answered.add(stockConfirm, P, { epoch: 1, seq: 4 }, [confirm('own', 0), confirm('part', 99)]);
+    const some: StockReturnOp = {
+      ...{ id: 'part', attempt: 99, actor: 'desk' },
+      lines: [
+        { item: 'main:a', total: 0 },
+        { item: 'main:b', total: 2 },
+      ],
+    };
+    answered.add(stockReturn, P, { epoch: 1, seq: 5 }, [some]);
     const lost = answered.judge(P, undefined, [{ epoch: 2, seq: 0 }]);
     t.same(
       lost.map(({ kind, id, ref, quantity, look }) => [kind, id, ref, quantity, look]),
@@ -64,6 +73,7 @@ t.test(
         ['held', 'again', 'main:a', 2, true],
         ['confirmed', 'own', 'main:a', 0, false],
         ['confirmed', 'own', 'main:b', 0, false],
+        ['returned', 'part', 'main:b', 2, false],
       ],
     );
   },
