@@ -1,11 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type pg from 'pg';
 import t from 'tap';
-import { migrate, migrationsFolder } from '../../workers/db/migrate.js';
-import { prepareDatabase } from '../../workers/db/prepare.js';
-import { persist, persistAll, readPosition } from '../../workers/drain/persist.js';
+import { persist, readPosition } from '../../workers/drain/persist.js';
 import { type ChainHead, chainEnds, chainHeads, checkChain } from '../../workers/verify/chain.js';
 import { readPersisted } from '../../workers/verify/ledger.js';
 import { Problems } from '../../workers/verify/problems.js';
@@ -227,57 +222,5 @@ t.test('where the oldest movements are gone as a whole, the rest can still be ch
   for (const upTo of [inside.last, inside.first]) {
     t.equal(await found([gone(upTo)]), undefined);
     t.match(await found([gone(upTo), later]), /not what was written/);
-  }
-});
-
-t.test('a batch that is refused leaves no link, and the next one goes on', async (t) => {
-  const partition = 2;
-  const one = new History(partition, randomOf(7));
-  const random = randomOf(8);
-  for (let n = 0; n < 60; n++) one.step();
-  let position = await readPosition(client, partition);
-  for (const batch of cut(one.events, random, 20)) {
-    const bad = [...batch.slice(0, -1), { ...batch[batch.length - 1]!, available: -1, ref: 'x:y', version: 99 }];
-    await t.rejects(persist(client, position, bad), { code: '23514' });
-    const next = await persist(client, position, batch);
-    // Somebody else was first.
-    await t.rejects(persistAll(client, [{ position, events: batch }]), { code: 'HF002' });
-    position = await readPosition(client, partition);
-    t.same(position, next, 'read again it is the same');
-  }
-  const problems = new Problems();
-  await readPersisted(database.pools.general, partition, { problems, heads: new Map(), wholeChain: true });
-  t.same(problems.list, []);
-});
-
-t.test('the ledger of an older version goes on with a chain', async (t) => {
-  const old = await openDatabase(4, { migrated: false });
-  const dir = mkdtempSync(join(tmpdir(), 'hf-chain-'));
-  try {
-    mkdirSync(join(dir, 'sql'));
-    for (const file of readdirSync(migrationsFolder()))
-      if (file < '0028') cpSync(join(migrationsFolder(), file), join(dir, 'sql', file));
-    await migrate(old.url, join(dir, 'sql'));
-    const events = history.events.slice(0, 200);
-    await old.pools.general.query(
-      `INSERT INTO movements SELECT * FROM jsonb_populate_recordset(NULL::movements, $1::jsonb)`,
-      [JSON.stringify(events)],
-    );
-    await old.pools.general.query('INSERT INTO positions (partition, epoch, log_epoch, seq) VALUES ($1, 1, 1, 200)', [
-      PARTITION,
-    ]);
-    await prepareDatabase(old.url, old.pools.general, 4);
-    const drain = await old.pools.drain.connect();
-    const more = { ...history.events[0]!, seq: 201, epoch: 1 };
-    await persist(drain, await readPosition(drain, PARTITION), [more]);
-    drain.release();
-    const reader = await old.pools.general.connect();
-    t.same(await checkChain(reader, PARTITION, 1, 201, undefined, true).then(({ broken }) => broken), undefined);
-    const chain = await checkChain(reader, PARTITION, 1, 201, undefined, true);
-    t.equal(chain.head.seq, 201);
-    reader.release();
-  } finally {
-    await old.close();
-    rmSync(dir, { recursive: true, force: true });
   }
 });
