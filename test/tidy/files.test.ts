@@ -111,6 +111,7 @@ function sha256(path: string): string {
 /** Statements in a text of SQL: what stands between semicolons outside of comments, strings and bodies of functions. */
 function statements(sql: string): number {
   return sql
+    .replace(/^\s*--.*$/gm, '') // first: an apostrophe in a comment is no quote
     .replace(/\$([a-z_]*)\$.*?\$\1\$/gis, "''")
     .replace(/'(?:[^']|'')*'/g, "''")
     .replace(/--.*$/gm, '')
