@@ -19,21 +19,20 @@ export async function layProgram(dir: string): Promise<string> {
     if (entry.startsWith('.') || entry === 'dist' || existsSync(join(dir, entry))) continue;
     symlinkSync(join(root, entry), join(dir, entry));
   }
-  const from = import.meta.url.endsWith('.ts') ? await compile(root) : join(root, 'dist');
+  const from = import.meta.url.endsWith('.ts') ? await compile(root, join(dir, 'compiled')) : join(root, 'dist');
   for (const room of ROOMS) cpSync(join(from, room), join(dir, 'dist', room), { recursive: true });
   return dir;
 }
 
-async function compile(root: string): Promise<string> {
-  const cache = join(root, 'dist', '.chaos');
-  mkdirSync(cache, { recursive: true });
-  const config = join(cache, 'tsconfig.json');
-  const outDir = join(cache, 'dist');
+/** Into a folder of the run's own: runs may start at the same time. */
+async function compile(root: string, to: string): Promise<string> {
+  mkdirSync(to, { recursive: true });
+  const config = join(to, 'tsconfig.json');
+  const outDir = join(to, 'dist');
   const compilerOptions = {
     rootDir: root,
     outDir,
-    incremental: true,
-    tsBuildInfoFile: join(cache, 'info'),
+    incremental: false,
     typeRoots: [join(root, 'node_modules', '@types')],
   };
   const settings = {
