@@ -73,6 +73,8 @@ const collect = (ref: string): void => {
 };
 
 export class Batch {
+  /** In the bag of those under way. */
+  slot = -1;
   readonly pendings: Pending[] = [];
   /** What they ask for, in the same order. */
   readonly ops: unknown[] = [];

@@ -16,6 +16,7 @@ import type { View } from '../redis/topology.js';
 import type { ScriptSet } from '../scripts/loading.js';
 import type { ReplyValue, Script } from '../scripts/script.js';
 import type { Ack } from '../types.js';
+import { Bag } from './bag.js';
 import {
   ACKS,
   type AnyScript,
@@ -68,8 +69,8 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   private readonly limits: BatchLimits;
   private readonly loader: Loader;
   /** Batches with calls that are not over. */
-  private readonly active = new Set<Batch>();
-  private readonly flights = new Set<Flight>();
+  private readonly active = new Bag<Batch>();
+  private readonly flights = new Bag<Flight>();
   private ticker: NodeJS.Timeout | undefined;
 
   constructor(
@@ -173,7 +174,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     for (const link of this.waiting.links) link.close();
     // The replies of lost connections come with their close events.
     await new Promise((resolve) => setImmediate(resolve));
-    for (const batch of [...this.active]) this.outcomes.expire(batch, Infinity);
+    for (const batch of this.active.all) this.outcomes.expire(batch, Infinity);
     clearInterval(this.ticker);
     this.ticker = undefined;
   }
@@ -346,9 +347,8 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
 
   private tick(): void {
     const now = performance.now();
-    for (const batch of this.active) if (batch.nextDeadline <= now) this.outcomes.expire(batch, now);
-    const { stallMs } = this.settings.tuning;
-    for (const flight of this.flights) if (flight.sentAt + stallMs < now) flight.link.drop();
+    for (const batch of this.active.all) if (batch.nextDeadline <= now) this.outcomes.expire(batch, now);
+    for (const flight of this.flights.all) if (flight.sentAt + this.settings.tuning.stallMs < now) flight.link.drop();
     this.waiting.tidy();
     if (this.active.size > 0 || this.flights.size > 0) return;
     clearInterval(this.ticker);

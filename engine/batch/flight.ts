@@ -14,6 +14,8 @@ export interface FlightEvents {
 }
 
 export class Flight implements ReplySink {
+  /** In the bag of those under way. */
+  slot = -1;
   private missing: number;
 
   constructor(
