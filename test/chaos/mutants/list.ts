@@ -9,6 +9,8 @@ export interface Mutant {
   readonly faults: readonly string[];
   /** Points of the checker that are meant to see it: another one does not count as a catch. */
   readonly points: readonly number[];
+  /** How long its faults go on, where they have to be repeated until the right moment was hit. */
+  readonly durationMs?: number;
   /** Caught in some seconds: part of `./holdfast test`. */
   readonly quick?: true;
 }
@@ -115,6 +117,7 @@ export const MUTANTS: readonly Mutant[] = [
       { in: 'sql/*', from: 'AND o.epoch = n.fence AND', to: 'AND' },
     ],
     faults: ['late-writer'],
+    durationMs: 40_000,
     points: [6, 7, 11],
   },
   {

@@ -78,13 +78,15 @@ export async function tryMutant(
   });
   for (let seed = 1; seed <= tries; seed++) {
     const place = join(dir, `${mutant.name}-${seed}`);
+    // A kept run before this one left its data there.
+    rmSync(place, { recursive: true, force: true });
     const program = copyProgram(options.program, join(place, 'program'));
     await patch(program, mutant.edits);
     try {
       last = await runOnce({
         dir: place,
         seed,
-        durationMs: options.durationMs ?? DURATION_MS,
+        durationMs: options.durationMs ?? mutant.durationMs ?? DURATION_MS,
         faults: faultsOf(mutant),
         world: { program },
         patienceMs: options.patienceMs ?? PATIENCE_MS,

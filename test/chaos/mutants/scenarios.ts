@@ -5,6 +5,8 @@ import type { Fault } from '../nemesis/types.js';
 import type { AppPart, World } from '../world.js';
 
 const FAILOVER_MS = 30_000;
+/** Each way between the late worker and Postgres. */
+const SLOW_MS = 200;
 /** Lock of persist transactions; recovery holds it from before it announces an epoch until the partition is open. */
 const DRAIN_LOCK = 1212961604;
 
@@ -50,7 +52,7 @@ const lateWriter: Fault = {
     'a transaction with events of the old epoch arrives after the new one was announced, before anything else did',
   rows: [4, 17],
   loses: 'one-node',
-  dwellMs: [3_000, 4_000],
+  dwellMs: [500, 1_000],
   async inject(world, rng, log) {
     const [late, quick] = rng.shuffle(world.workers) as [AppPart, AppPart];
     const { master, replica } = await aPair(world, rng);
@@ -64,8 +66,10 @@ const lateWriter: Fault = {
       await pause(1_000);
       const follows = String(replica.port);
       healing.push(master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows));
-      // What the replica has goes to Postgres in the meantime.
-      await pause(300);
+      // Transactions take so long that each has much in it; what the replica has is in Postgres by then.
+      const hurry = late.database.damage({ kind: 'delay', ms: SLOW_MS });
+      healing.push(hurry);
+      await pause(8 * SLOW_MS);
       const release = late.database.damage({ kind: 'hold', direction: 'requests' });
       healing.push(release);
       await pause(300);
@@ -76,6 +80,7 @@ const lateWriter: Fault = {
       quick.kill('SIGCONT');
       const partitions = await opened(world, before);
       quick.kill('SIGSTOP');
+      hurry();
       release();
       log('released', { worker: late.name, stopped: quick.name, partitions });
       await pause(1_000);
