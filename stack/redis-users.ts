@@ -40,7 +40,7 @@ const SERVE = ['evalsha', 'wait', 'script|exists', 'ssubscribe', 'sunsubscribe',
 
 /**
  * Recovery and the drain: loads scripts, reads and trims the log, lists what a partition holds. With Postgres, workers do that and
- * front ends never (DESIGN: The fence), which is why these may not load scripts.
+ * front ends never, which is why these may not load scripts.
  */
 const RECOVER = [
   ...['script|load', 'hsetnx', 'xrange', 'xrevrange', 'xtrim', 'hscan', 'scan'],

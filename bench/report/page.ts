@@ -8,7 +8,7 @@ export function pageOf(results: Results): string {
     '# Performance',
     '',
     'Written by `./holdfast bench`; every number comes from `bench/results/latest.json`. How it is measured, and how to repeat it:',
-    '[bench/README.md](../bench/README.md).',
+    '[bench/README.md](../bench/README.md). Why goals are missed that are: [what limits it](performance-limits.md).',
     '',
     `Machine: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node}, ` +
       `${machine.redis} (${machine.redisPersistence}), Postgres ${machine.postgres}. Everything runs on these cores: servers, ` +

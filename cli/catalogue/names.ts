@@ -14,7 +14,7 @@ import { LIMITS } from './reasons.js';
 const ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const RAW_PREFIX = 'id:';
 
-/** Whether `text` can be a SKU or a location id (API.md, conventions). */
+/** Whether `text` can be a SKU or a location id. */
 export function isId(text: string): boolean {
   return ID.test(text);
 }

@@ -1,6 +1,6 @@
 /**
  * Opens partitions, or waits until somebody else has. Redis loses the tail of its writes on failover and restart; nothing may be
- * sold on top of that before it was compared with what is persisted (DESIGN: The fence).
+ * sold on top of that before it was compared with what is persisted.
  *
  * A life of a node is one run of its process as a master: a restart ends it, and so does becoming a replica. A node that is
  * new, restarted or promoted has no scripts. The order below is what makes it safe:

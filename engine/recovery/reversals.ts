@@ -1,6 +1,6 @@
 /**
  * Reversal records: what this engine had told callers and Redis has forgotten since is written into the partition's log, as events of
- * kind `reversed`, and so comes into the ledger. (DESIGN: The fence; FAULTS 3, 4, 5)
+ * kind `reversed`, and so comes into the ledger. (FAULTS 3, 4, 5)
  *
  * Looked at with each look at an open partition, so about once a second, and right after one was found closed.
  */
