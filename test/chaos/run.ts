@@ -9,6 +9,7 @@ import type { Fault } from './nemesis/types.js';
 import { NemesisLog } from './nemesis-log.js';
 import { afterwards, type Recovery } from './recovery.js';
 import { makeRng } from './rng.js';
+import { type Seen, seenDuring } from './seen.js';
 import { makeCatalogue } from './workload/catalogue.js';
 import { startWorkload, stockUp, type Workload } from './workload/driver.js';
 import { startWorld, type World, type WorldOptions } from './world.js';
@@ -35,7 +36,15 @@ export interface RunSummary {
   readonly operations: Record<string, Record<'ok' | 'failed' | 'unknown', number>>;
   readonly codes: Record<string, number>;
   readonly events: number;
-  readonly faults: readonly { name: string; atMs: number; injected: boolean; reason?: string; recoveredMs?: number }[];
+  readonly faults: readonly {
+    readonly name: string;
+    readonly atMs: number;
+    readonly injected: boolean;
+    readonly reason?: string;
+    /** From when it was healed until everything sold again. */
+    readonly recoveredMs: number;
+    readonly seen: Seen;
+  }[];
   readonly skipped: readonly string[];
   readonly unknown: number;
   readonly acks: Verdict['acks'];
@@ -90,7 +99,7 @@ export async function runOnce(options: RunOptions): Promise<RunSummary> {
 
 class Running {
   private readonly spans: FaultSpan[] = [];
-  private readonly told: RunSummary['faults'][number][] = [];
+  private readonly told: Omit<RunSummary['faults'][number], 'seen'>[] = [];
   private readonly skipped: string[] = [];
   private readonly own: Violation[] = [];
   private readonly serverEnds: { name: string; at: number }[] = [];
@@ -207,7 +216,7 @@ class Running {
       calls: calls.length,
       ...tallies(calls),
       events: verdict.events,
-      faults: this.told,
+      faults: this.told.map((one, n) => ({ ...one, seen: seenDuring(calls, this.spans[n]!) })),
       skipped: this.skipped,
       acks: verdict.acks,
       reversalRows: final.postgres.reversals?.length,

@@ -1,5 +1,6 @@
 /** What runs came to, for people. */
 import type { RunSummary } from './run.js';
+import { together } from './seen.js';
 
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map((row) => row.map(String));
@@ -13,7 +14,7 @@ export function runTable(summary: RunSummary): string {
   const { seed, operations, faults, acks, violations, reversalRows } = summary;
   const rows = Object.entries(operations).map(([op, { ok, failed, unknown }]) => [op, ok, failed, unknown]);
   const injected = faults.filter((fault) => fault.injected).length;
-  const slowest = Math.max(0, ...faults.map(({ recoveredMs = 0 }) => recoveredMs));
+  const slowest = Math.max(0, ...faults.map(({ recoveredMs }) => recoveredMs));
   const gone = `${acks.reversed} executed answers reversed (${reversalRows ?? 'no'} records), ${acks.unrecorded + acks.unkept} gone without a record, ${acks.excused} replicated ones lost with a whole shard`;
   return [
     `seed ${seed}: ${violations.length === 0 ? 'no violation' : `${violations.length} VIOLATIONS`}`,
@@ -24,25 +25,22 @@ export function runTable(summary: RunSummary): string {
   ].join('\n');
 }
 
+/** Fault by fault: how long until everything sold again after it was healed, and what callers saw until then. */
 export function faultTable(summaries: readonly RunSummary[]): string {
-  const byName = new Map<string, { injected: number; not: number; times: number[] }>();
+  const byName = new Map<string, RunSummary['faults'][number][]>();
   for (const { faults } of summaries)
-    for (const { name, injected, recoveredMs } of faults) {
-      const row = byName.get(name) ?? { injected: 0, not: 0, times: [] };
-      byName.set(name, row);
-      if (injected) row.injected++;
-      else row.not++;
-      if (recoveredMs !== undefined) row.times.push(recoveredMs);
-    }
+    for (const fault of faults) byName.set(fault.name, [...(byName.get(fault.name) ?? []), fault]);
   const middle = (times: number[]) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
-  const rows = [...byName].map(([name, { injected, not, times }]) => [
-    name,
-    injected,
-    not,
-    middle(times),
-    Math.max(0, ...times),
-  ]);
-  return table([['fault', 'injected', 'not', 'recovery ms, median', 'worst'], ...rows]);
+  const rows = [...byName].map(([name, all]) => {
+    const times = all.map(({ recoveredMs }) => recoveredMs);
+    const { calls, unavailable, unknown, weaker, slowestMs } = together(all.map(({ seen }) => seen));
+    const injected = all.filter((fault) => fault.injected).length;
+    const recovery = [middle(times), Math.max(0, ...times)];
+    return [name, injected, all.length - injected, ...recovery, calls, unavailable, unknown, weaker, slowestMs];
+  });
+  const recovery = ['recovery ms, median', 'worst'];
+  const callers = ['calls', 'unavailable', 'unknown', 'weaker ack', 'slowest ms'];
+  return table([['fault', 'injected', 'not', ...recovery, ...callers], ...rows]);
 }
 
 export function totals(summaries: readonly RunSummary[]): string {

@@ -17,8 +17,8 @@ async function epochs(world: World): Promise<Map<number, number>> {
 }
 
 /**
- * Resolves with the partitions that were opened under a new epoch, as soon as there is one: asked on one connection, again and again,
- * because the worker that opened them begins to drain within moments.
+ * Resolves with the partitions that were opened under a new epoch, as soon as all that are being opened are: asked on one connection,
+ * again and again, because the worker that opened them begins to drain within moments.
  */
 async function opened(world: World, before: ReadonlyMap<number, number>): Promise<number[]> {
   const client = new pg.Client({ connectionString: world.directDatabaseUrl });
@@ -27,12 +27,13 @@ async function opened(world: World, before: ReadonlyMap<number, number>): Promis
   try {
     const end = performance.now() + FAILOVER_MS;
     while (performance.now() < end) {
-      const { rows } = await client.query<{ partition: number; epoch: string }>(
-        `SELECT partition, epoch FROM positions WHERE NOT EXISTS (
-           SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = ${DRAIN_LOCK} AND objid = partition)`,
+      const { rows } = await client.query<{ partition: number; epoch: string; locked: boolean }>(
+        `SELECT partition, epoch, EXISTS (
+           SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = ${DRAIN_LOCK} AND granted
+         ) AS locked FROM positions`,
       );
       const found = rows.filter(({ partition, epoch }) => Number(epoch) > (before.get(partition) ?? 0));
-      if (found.length > 0) return found.map(({ partition }) => partition);
+      if (found.some(({ locked }) => !locked)) return found.map(({ partition }) => partition);
       await pause(1);
     }
     throw new Error(`no partition was opened under another epoch within ${FAILOVER_MS} ms`);
