@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { tempDir } from '../harness/index.js';
 import { MUTANTS } from './mutants/list.js';
-import { patch } from './mutants/patch.js';
-import { copyProgram, tryMutant } from './mutants/run.js';
+import { fits } from './mutants/patch.js';
+import { tryMutant } from './mutants/run.js';
 import { FAULTS } from './nemesis/index.js';
 import { runOnce } from './run.js';
 import { layProgram } from './world/program.js';
@@ -21,10 +21,10 @@ const DURATION_MS = 14_000;
 void t.test('faults while it sells: nothing is sold twice, nothing acknowledged is lost', async (t) => {
   const dir = tempDir();
   const program = await layProgram(join(dir, 'program'));
-  await t.test('every mutant still finds what it breaks', async (t) => {
-    for (const { name, edits } of MUTANTS)
-      await t.resolves(patch(copyProgram(program, join(dir, 'fits')), edits), name);
+  await t.test('every mutant still finds what it breaks', (t) => {
+    for (const { name, edits } of MUTANTS) t.doesNotThrow(() => fits(program, edits), name);
     t.ok(MUTANTS.length >= 10);
+    t.end();
   });
   const faults = CHOSEN.map((name) => FAULTS.find((fault) => fault.name === name)!);
   const summary = await runOnce({

@@ -58,11 +58,14 @@ function halfDone(redis: FinalRedis, partitions: number): string[] {
     if (overdue(claim)) left.push(`claim ${key} is past its deadline`);
   }
   for (const [key, hold] of redis.holds) {
+    const id = key.slice(key.indexOf('/') + 1);
+    const claim = hold.attempt === 0 ? undefined : redis.claims.get(keyOf(partitionOf(id, partitions), id));
+    // A whole return is decided at the home; the sweep tells parts that were away.
+    if (hold.state === STATE.confirmed && claim?.attempt === hold.attempt && claim.state === STATE.returned)
+      left.push(`hold ${key} has not come back with its claim`);
     if (hold.state !== STATE.held) continue;
     if (overdue(hold)) left.push(`hold ${key} is past its deadline`);
     if (hold.attempt === 0) continue;
-    const id = key.slice(key.indexOf('/') + 1);
-    const claim = redis.claims.get(keyOf(partitionOf(id, partitions), id));
     if (claim?.attempt !== hold.attempt || claim.state !== STATE.held)
       left.push(`hold ${key} has not followed its claim`);
   }

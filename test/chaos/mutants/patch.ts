@@ -16,43 +16,63 @@ export interface Edit {
   readonly to: string;
 }
 
-/** Cuts the edits into the program folder `dir` (as `layProgram` makes it). */
+/** Cuts the edits into the program folder `dir` (as `layProgram` makes it). Throws when a text is not there. */
 export async function patch(dir: string, edits: readonly Edit[]): Promise<void> {
+  const sql = join(dir, 'dist', 'workers', 'sql');
+  // Migrations are read from beside the compiled workers where they are there, else from the project.
+  if (edits.some((edit) => edit.in.startsWith('sql/')) && !existsSync(sql))
+    cpSync(MIGRATIONS, sql, { recursive: true });
   for (const edit of edits) {
-    if (edit.in.startsWith('lua/')) await patchScripts(dir, edit);
-    else if (edit.in.startsWith('sql/')) patchSql(dir, edit);
-    else replaceIn(join(dir, 'dist', `${edit.in}.js`), edit.from, edit.to, edit.in);
+    for (const file of filesOf(dir, edit)) {
+      const { from, to } = textsOf(edit);
+      writeFileSync(
+        file,
+        readFileSync(file, 'utf8').replaceAll(from, () => to),
+      );
+      if (edit.in.startsWith('lua/')) await rehash(file);
+    }
   }
 }
 
-function replaceIn(file: string, from: string, to: string, name: string): void {
-  const text = readFileSync(file, 'utf8');
-  if (!text.includes(from)) throw new Error(`${name} has no ${JSON.stringify(from)}: the mutant has to follow it`);
-  writeFileSync(
-    file,
-    text.replaceAll(from, () => to),
-  );
+/** Throws when an edit is not at home in the program any more: the mutant has to follow it. Changes nothing. */
+export function fits(dir: string, edits: readonly Edit[]): void {
+  for (const edit of edits) filesOf(dir, edit);
 }
 
-async function patchScripts(dir: string, { in: name, from, to }: Edit): Promise<void> {
-  const folder = join(dir, 'dist', 'engine', 'scripts', 'generated');
+const MIGRATIONS = join(projectRoot(), 'workers', 'sql');
+
+/** The files that the edit changes, at least one. */
+function filesOf(dir: string, edit: Edit): string[] {
+  const { from } = textsOf(edit);
+  const having = candidates(dir, edit.in).filter((file) => readFileSync(file, 'utf8').includes(from));
+  if (having.length === 0)
+    throw new Error(`${edit.in} has no ${JSON.stringify(edit.from)}: the mutant has to follow it`);
+  return having;
+}
+
+function candidates(dir: string, name: string): string[] {
+  const [kind, rest] = [name.slice(0, 4), name.slice(4)];
+  const all = (folder: string, like: (file: string) => boolean): string[] =>
+    readdirSync(folder)
+      .filter((file) => like(file))
+      .map((file) => join(folder, file));
+  if (kind === 'lua/') {
+    const folder = join(dir, 'dist', 'engine', 'scripts', 'generated');
+    return all(folder, (file) => (rest === '*' ? file.endsWith('.js') : file === `${rest.replace('/', '-')}.js`));
+  }
+  if (kind === 'sql/') {
+    const own = join(dir, 'dist', 'workers', 'sql');
+    // A later migration may replace what an earlier one made: where all are meant, those that have it are enough.
+    return all(existsSync(own) ? own : MIGRATIONS, (file) => rest === '*' || file.startsWith(`${rest}.`));
+  }
+  return [join(dir, 'dist', `${name}.js`)];
+}
+
+/** As they stand in the files: scripts are quoted there. */
+function textsOf({ in: name, from, to }: Edit): { from: string; to: string } {
+  if (!name.startsWith('lua/')) return { from, to };
   const quoted = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
-  const script = name.slice('lua/'.length);
-  const files =
-    script === '*' ? readdirSync(folder).filter((file) => file.endsWith('.js')) : [`${script.replace('/', '-')}.js`];
-  let hits = 0;
-  for (const file of files) {
-    const path = join(folder, file);
-    const text = readFileSync(path, 'utf8');
-    if (!text.includes(quoted(from))) continue;
-    hits++;
-    writeFileSync(
-      path,
-      text.replaceAll(quoted(from), () => quoted(to)),
-    );
-    await rehash(path);
-  }
-  if (hits === 0) throw new Error(`${name} has no ${JSON.stringify(from)}: the mutant has to follow it`);
+  return { from: quoted(from), to: quoted(to) };
 }
 
 /** Scripts are called by the hash of their source. */
@@ -65,16 +85,4 @@ async function rehash(path: string): Promise<void> {
   if (!found) throw new Error(`${path} exports no script`);
   const sha1 = createHash('sha1').update(found.source).digest('hex');
   writeFileSync(path, readFileSync(path, 'utf8').replaceAll(found.sha1, sha1));
-}
-
-/** Migrations are read from beside the compiled workers where they are there, else from the project. */
-function patchSql(dir: string, { in: name, from, to }: Edit): void {
-  const folder = join(dir, 'dist', 'workers', 'sql');
-  if (!existsSync(folder)) cpSync(join(projectRoot(), 'workers', 'sql'), folder, { recursive: true });
-  const number = name.slice('sql/'.length);
-  const files = readdirSync(folder).filter((one) => number === '*' || one.startsWith(`${number}.`));
-  // A later migration may replace what an earlier one made: where all are meant, those that have it are enough.
-  const having = files.filter((file) => number !== '*' || readFileSync(join(folder, file), 'utf8').includes(from));
-  if (having.length === 0) throw new Error(`${name} has no ${JSON.stringify(from)}: the mutant has to follow it`);
-  for (const file of having) replaceIn(join(folder, file), from, to, name);
 }

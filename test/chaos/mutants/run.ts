@@ -49,7 +49,7 @@ function faultsOf(mutant: Mutant): Fault[] {
 }
 
 /** A copy of the compiled program; what is not compiled stays a link. */
-export function copyProgram(from: string, to: string): string {
+function copyProgram(from: string, to: string): string {
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   for (const entry of readdirSync(from))
