@@ -3,6 +3,7 @@ import t from 'tap';
 import type pg from 'pg';
 import { pruneProjections } from '../../workers/db/prune.js';
 import { PartitionHalted, partitionsNamed, sqlState, StaleHistory } from '../../workers/drain/errors.js';
+import { areOfOneHistory } from '../../workers/drain/openings.js';
 import { type Batch, BatchRefused, persist, persistAll, readPosition } from '../../workers/drain/persist.js';
 import { KIND } from '../../workers/kinds.js';
 import { PostgresSource } from '../../workers/recovery/source.js';
@@ -82,6 +83,68 @@ t.test('an epoch that was announced and never opened cuts nothing off', async (t
   const refusal = await persist(client, position, never).catch((error: unknown) => error);
   t.ok(refusal instanceof StaleHistory, 'and nothing is of that epoch');
   t.match(await persist(client, position, history.events), { fence: 3, epoch: 3, seq: all + 1, openings: [] });
+});
+
+/** The events as if each had been written under the first of the epochs that lasts until its number. */
+function underEpochs(history: History, epochs: readonly (readonly [epoch: number, until: number])[]) {
+  return history.events.map((event) => ({ ...event, epoch: epochs.find(([, until]) => event.seq <= until)![0] }));
+}
+
+t.test('epochs that opened while there was no worker are believed up to the first opening known', async (t) => {
+  const history = new History(9, randomOf(1));
+  while (history.seq < 12) history.restock(history.items[0]!, 1);
+  await announce(9, 3, 10, 2);
+  await announce(9, 4, 11, 3);
+  const position = await readPosition(client, 9);
+  for (const [what, cutOff] of Object.entries({
+    'an epoch without a row that goes on beyond its successor': [
+      [1, 5],
+      [2, 99],
+    ],
+    'one before it that does': [[1, 99]],
+  } as const)) {
+    const events = underEpochs(history, cutOff);
+    t.ok((await persist(client, position, events).catch((error: unknown) => error)) instanceof StaleHistory, what);
+  }
+  t.match(await readPosition(client, 9), { seq: 0 });
+  const events = underEpochs(history, [
+    [1, 5],
+    [2, 10],
+    [3, 11],
+    [4, 99],
+  ]);
+  t.match(await persist(client, position, events), { fence: 4, epoch: 4, seq: history.seq });
+});
+
+t.test('an announced epoch that nothing followed stays out where older ones are not known', (t) => {
+  const openings = [
+    { epoch: 4, after: 60, parent: 2 },
+    { epoch: 3, after: 55, parent: 2 },
+  ];
+  const event = new History(1, randomOf(1)).events[0]!;
+  const of = (epoch: number, seq: number) =>
+    areOfOneHistory({ fence: 4, epoch: 0, openings }, [{ ...event, epoch, seq }]);
+  t.ok(of(2, 60));
+  t.notOk(of(2, 61));
+  t.notOk(of(3, 56), 'its master was cut off, though the number lies before the newest epoch');
+  t.ok(of(1, 50));
+  t.end();
+});
+
+t.test('an epoch announced by a worker that noted it in the position alone', async (t) => {
+  const history = new History(7, randomOf(1));
+  const old = history.seq;
+  history.restock(history.items[0]!, 1);
+  await database.pools.general.query('UPDATE positions SET epoch = 9, opened_after = $1 WHERE partition = 7', [old]);
+  const position = await readPosition(client, 7);
+  const refusal = await persist(client, position, underEpochs(history, [[5, 99]])).catch((error: unknown) => error);
+  t.ok(refusal instanceof StaleHistory, 'what lies beyond where it begins is refused');
+  const events = underEpochs(history, [
+    [5, old],
+    [9, 99],
+  ]);
+  t.match(await persist(client, position, events.slice(0, old)), { fence: 9, epoch: 5, seq: old });
+  t.match(await persist(client, await readPosition(client, 7), events.slice(old)), { epoch: 9, openings: [] });
 });
 
 async function boughtIn(partition: number) {

@@ -17,12 +17,13 @@ interface PositionRow {
   epoch: number;
   log_epoch: number;
   seq: number;
+  opened_after: number;
   openings: [number, number, number | null][] | null;
   link: Buffer | null;
 }
 
 const READ_POSITIONS = `
-SELECT p.partition, p.epoch, p.log_epoch, p.seq, (
+SELECT p.partition, p.epoch, p.log_epoch, p.seq, p.opened_after, (
   SELECT json_agg(json_build_array(o.epoch, o.opened_after, o.parent)) FROM openings o
   WHERE o.partition = p.partition AND o.epoch > p.log_epoch
 ) AS openings, (SELECT c.hash FROM ledger_chain c WHERE c.partition = p.partition AND c.last_seq = p.seq) AS link
@@ -42,14 +43,21 @@ export async function readPositions(
   }
   return new Map(
     rows.map((row) => {
-      const openings = (row.openings ?? []).map(([epoch, after, parent]): Opening => ({ epoch, after, parent }));
       const { partition, seq } = row;
+      const openings = openingsOf(row);
       return [
         partition,
         { partition, fence: row.epoch, openings, epoch: row.log_epoch, seq, link: row.link ?? NO_LINK },
       ];
     }),
   );
+}
+
+function openingsOf({ openings, epoch: fence, log_epoch, opened_after }: PositionRow): Opening[] {
+  const known = (openings ?? []).map(([epoch, after, parent]): Opening => ({ epoch, after, parent }));
+  // A worker from before openings were kept announced it: only the position tells where it begins.
+  const isTold = fence <= log_epoch || known.some(({ epoch }) => epoch === fence);
+  return isTold ? known : [...known, { epoch: fence, after: opened_after, parent: null }];
 }
 
 /** The position of one partition. */
@@ -68,7 +76,7 @@ export interface Batch {
  * @returns the batch as the ledger has it, and the position that persisting it leads to
  */
 function follow({ position, events }: Batch): Pick<Share, 'rows' | 'next'> {
-  if (!areOfOneHistory(position.fence, position.openings, events)) throw new StaleHistory(position.partition);
+  if (!areOfOneHistory(position, events)) throw new StaleHistory(position.partition);
   checkBatch(position, events);
   const { epoch, seq } = events[events.length - 1]!;
   const openings = epoch === position.epoch ? position.openings : position.openings.filter((one) => one.epoch > epoch);
