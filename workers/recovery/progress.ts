@@ -44,8 +44,8 @@ export class Progress implements PersistedSource {
     return this.source.position(partition);
   }
 
-  raiseEpoch(partition: number, epoch: number, seq: number): Promise<void> {
-    return this.source.raiseEpoch(partition, epoch, seq);
+  raiseEpoch(partition: number, epoch: number, seq: number, parent?: number): Promise<void> {
+    return this.source.raiseEpoch(partition, epoch, seq, parent);
   }
 
   async *changedSince(partition: number, seq: number): AsyncGenerator<PersistedState> {
