@@ -56,11 +56,14 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
   const general = new pg.Pool({ ...common, max: options.generalConnections ?? 8, application_name: 'holdfast-worker' });
   // Arrays hide their length from the planner, and generic plans are made once: look rows up by key, however small the table
   // was when the plan was made.
+  // A client that is cut off amid the rows of a COPY leaves its transaction, and with it the locks of all its partitions, to a backend
+  // that waits for the rest: only the link can tell it, within half a minute instead of the system's two hours.
   // What is committed is trimmed from the log in Redis, so a commit must have reached Postgres' disk, whatever its default is.
   drain.on('connect', (client) => {
     void client
       .query(
         `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan;
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
       )
       .catch((error: Error) => options.onError?.(error));

@@ -1,14 +1,11 @@
 import type pg from 'pg';
 import type { HoldRecord, PersistedIdRecord, PersistedSource, PersistedState, StockItem } from '../../engine/types.js';
 import { limits } from '../../engine/scripts/generated/limits.js';
+import { takeDrainLock } from '../db/drain-lock.js';
 import { STATE_NAMES } from '../kinds.js';
 
 /** Advisory lock space of recoveries: one process recovers a partition. */
 const RECOVERY_LOCK = 1212961605;
-/** The lock of advance_position (0013): while it is held no batch of the partition commits. */
-const DRAIN_LOCK = 1212961604;
-/** A persist transaction holds the drain lock for milliseconds; one that is frozen is ended by Postgres. */
-const DRAIN_LOCK_TIMEOUT_MS = 30_000;
 const PAGE = 500;
 
 /**
@@ -42,8 +39,7 @@ export class PostgresSource implements PersistedSource {
         partition,
       ]);
       if (!rows[0]!.got) return false;
-      await client.query(`SET lock_timeout = ${DRAIN_LOCK_TIMEOUT_MS}`);
-      await client.query('SELECT pg_advisory_lock($1, $2)', [DRAIN_LOCK, partition]);
+      await takeDrainLock(client, partition);
       await client.query('INSERT INTO positions (partition) VALUES ($1) ON CONFLICT DO NOTHING', [partition]);
       return await work();
     } catch (error) {
