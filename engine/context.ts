@@ -133,10 +133,9 @@ export async function afterSweep<R extends { readonly status: string; readonly o
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, deadline.left() * SWEEP_SHARE, false);
   });
-  // One that failed may have come far enough.
   const swept = context.swept(partition).then(
     () => true,
-    () => true,
+    () => false,
   );
   const ended = await Promise.race([swept, late]);
   clearTimeout(timer);

@@ -83,7 +83,7 @@ export class Reversals {
         partition,
         answers: lost.length,
       });
-      if (report) report.answers.push(...lost);
+      if (report) for (const answer of lost) report.answers.push(answer);
       else this.reports.set(partition, { answers: lost, running: false });
     }
     if (this.reports.has(partition)) void this.record(partition);

@@ -30,7 +30,8 @@ export async function writeBack(
   for await (const page of pages) {
     await written;
     const ops = [...restoreOps(page, dues)];
-    if (dues.isFull) ops.push(...dueOps(dues));
+    // One by one: as arguments of one call they would be more than a call can have.
+    if (dues.isFull) for (const due of dueOps(dues)) ops.push(due);
     written = restore(calls, partition, ops);
     // Told by the await above; meanwhile it must not count as unhandled.
     written.catch(() => undefined);

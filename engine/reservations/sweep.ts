@@ -62,7 +62,8 @@ async function sweepEntry(context: Context, partition: number, member: string, a
   const swept = await Promise.all(
     names.map((name) =>
       name.startsWith('c:')
-        ? sweepClaim(context, partition, name.slice(2), away)
+        ? // What lies elsewhere may refuse or be away; it must not keep the sweep from what is due here.
+          sweepClaim(context, partition, name.slice(2), away).catch(() => ({ changed: 0, later: RARELY_MS }))
         : sweepHold(context, partition, name, away),
     ),
   );
@@ -142,7 +143,9 @@ async function sweepClaim(context: Context, partition: number, id: string, away:
   const state = stateName(expired.result.state);
   if (state === 'held' || state === 'pending') return { changed, later: 0 };
   if (!(await vouches(context, partition, expired.epoch, away))) return { changed, later: RARELY_MS };
-  const decision = claim.state === 'pending' ? 'abort' : DECISIONS[state]!;
+  // It was pending when it was looked at, and may have been sealed and decided since.
+  const open = claim.state === 'pending' && (expired.result.status === 'ok' || state === 'expired');
+  const decision = open ? 'abort' : DECISIONS[state]!;
   const told = await tellParts(context, id, place, decision, SAFELY);
   // The return was lost here, or noted by nobody.
   if (told.back) await context.caller.call(claimsReturn, partition, { id, actor: OPTIONS.actor }, OPTIONS);

@@ -1,0 +1,42 @@
+import t from 'tap';
+import type { DirectCalls } from '../../../engine/recovery/direct.js';
+import { writeBack } from '../../../engine/recovery/writeback.js';
+import type { HoldRecord, PersistedState } from '../../../engine/types.js';
+
+/** More than one call of JavaScript takes as arguments, and more than are gathered at once. */
+const HOLDS = 300_000;
+const PAGE = 10_000;
+
+const hold = (n: number): HoldRecord => ({
+  id: `r${n}`,
+  state: 'confirmed',
+  deadline: 0,
+  fingerprint: 1,
+  attempt: 0,
+  buyerId: 'b',
+  // Each at a time of its own: none shares its entry.
+  resolvedAt: 1_000_000 + n,
+  lines: [],
+});
+
+async function* pages(): AsyncGenerator<PersistedState> {
+  for (let from = 0; from < HOLDS; from += PAGE)
+    yield await Promise.resolve({ holds: Array.from({ length: PAGE }, (_, n) => hold(from + n)) });
+}
+
+t.test('a large partition is written back whole, every record with what is due', async (t) => {
+  const heads = new Map<number, Set<string>>();
+  const runAll = (_script: unknown, _partition: number, _args: unknown, calls: { kind: number; id: string }[][]) => {
+    for (const { kind, id } of calls.flat()) {
+      const seen = heads.get(kind) ?? new Set<string>();
+      heads.set(kind, seen.add(id));
+    }
+    return Promise.resolve(calls.map(() => ({ callStatus: 0 })));
+  };
+  await writeBack({ runAll } as unknown as DirectCalls, 0, pages());
+  t.same(
+    [...heads.values()].map(({ size }) => size),
+    [HOLDS, HOLDS],
+    'as many records as entries of what is due',
+  );
+});
