@@ -8,6 +8,7 @@ import {
   startRedisCluster,
 } from '../../../stack/redis-cluster.js';
 import { until, withAdmin } from '../../../stack/redis-form.js';
+import { PortTaken } from '../../../stack/redis-node.js';
 import type { RedisPart, SeenNode } from '../world.js';
 import { type Link, startLink } from './link.js';
 
@@ -59,10 +60,21 @@ class Part implements RedisPart {
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
     this.node.kill(signal);
   }
-  restart(options?: RestartOptions): Promise<void> {
-    return this.node.restart(options);
+  async restart(options?: RestartOptions): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.node.restart(options);
+      } catch (error) {
+        // Somebody on this machine who looks for a free port holds it for a moment.
+        if (!(error instanceof PortTaken) || attempt === START_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
   }
 }
+
+const START_ATTEMPTS = 5;
+const AGAIN_MS = 500;
 
 export async function startRedis(options: RedisOptions): Promise<RedisParts> {
   const { masters, replicasPerMaster } = options;
