@@ -58,7 +58,7 @@ function* restoreOps(state: PersistedState, dues: Dues): Generator<PartitionRest
     yield op(HOLD, hold.id, 0, holdCells(hold));
   }
   for (const claim of state.claims ?? []) {
-    dues.add(dueOf(claim), `c:${claim.id}`);
+    dues.add(claimDueOf(claim), `c:${claim.id}`);
     yield op(CLAIM, claim.id, 0, claimCells(claim));
   }
   for (const record of state.ids ?? []) {
@@ -84,6 +84,13 @@ function op(kind: number, id: string, due: number, value: unknown, item?: string
     tail: text.slice(PIECE),
     lines: item === undefined ? [] : [{ item }],
   };
+}
+
+/** A claim that was decided so lately may have parts that have not heard of it: the entry that would tell them is lost with the rest. */
+const TELL_PARTS_MS = 3_600_000;
+
+function claimDueOf(claim: HoldRecord): number {
+  return claim.resolvedAt > Date.now() - TELL_PARTS_MS ? claim.resolvedAt : dueOf(claim);
 }
 
 /** When the sweep has to look: at the deadline, or when the record may be forgotten. Early is harmless: the record decides. */
