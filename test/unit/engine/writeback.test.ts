@@ -41,21 +41,24 @@ t.test('a large partition is written back whole, every record with what is due',
   );
 });
 
-t.test('a claim decided lately tells its parts once more, one decided long ago is only forgotten in time', async (t) => {
-  const now = Date.now();
-  const claims = [
-    { ...hold(0), id: 'late', resolvedAt: now - 1_000, attempt: 1 },
-    { ...hold(0), id: 'old', resolvedAt: now - 80_000_000, attempt: 1 },
-  ];
-  const dues = new Map<string, number>();
-  const runAll = (_script: unknown, _partition: number, _args: unknown, calls: { id: string; due: number }[][]) => {
-    for (const { id, due } of calls.flat()) if (due > 0) dues.set(id, due);
-    return Promise.resolve(calls.map(() => ({ callStatus: 0 })));
-  };
-  async function* page(): AsyncGenerator<PersistedState> {
-    yield await Promise.resolve({ claims });
-  }
-  await writeBack({ runAll } as unknown as DirectCalls, 0, page());
-  t.equal(dues.get('c:late'), now - 1_000, 'due at once');
-  t.ok(dues.get('c:old')! > now, 'not due yet');
-});
+t.test(
+  'a claim decided lately tells its parts once more, one decided long ago is only forgotten in time',
+  async (t) => {
+    const now = Date.now();
+    const claims = [
+      { ...hold(0), id: 'late', resolvedAt: now - 1_000, attempt: 1 },
+      { ...hold(0), id: 'old', resolvedAt: now - 80_000_000, attempt: 1 },
+    ];
+    const dues = new Map<string, number>();
+    const runAll = (_script: unknown, _partition: number, _args: unknown, calls: { id: string; due: number }[][]) => {
+      for (const { id, due } of calls.flat()) if (due > 0) dues.set(id, due);
+      return Promise.resolve(calls.map(() => ({ callStatus: 0 })));
+    };
+    async function* page(): AsyncGenerator<PersistedState> {
+      yield await Promise.resolve({ claims });
+    }
+    await writeBack({ runAll } as unknown as DirectCalls, 0, page());
+    t.equal(dues.get('c:late'), now - 1_000, 'due at once');
+    t.ok(dues.get('c:old')! > now, 'not due yet');
+  },
+);
