@@ -113,7 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'epoch-not-asserted',
     describe: 'events of a master that was cut off are accepted by Postgres',
     edits: [
-      { in: 'workers/drain/openings', from: 'seq <= (known.get(epoch) ?? rest)', to: 'true' },
+      { in: 'workers/drain/openings', from: 'seq <= (known.get(epoch) ?? (epoch < before ? rest : -1))', to: 'true' },
       { in: 'sql/*', from: 'AND o.epoch = n.fence AND', to: 'AND' },
     ],
     faults: ['late-writer'],
