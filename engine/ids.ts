@@ -8,15 +8,21 @@ let used = pool.length;
 const CODES = Uint8Array.from(ID_ALPHABET, (char) => char.charCodeAt(0));
 const codes = Buffer.alloc(RANDOM_CHARS + 2);
 
-/** A random id without a home, for movements and the like. */
-export function randomId(): string {
+/** Where in the pool the random bytes of one more id are. */
+function draw(): number {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
-  let id = '';
-  for (let i = 0; i < RANDOM_CHARS; i++) id += ID_ALPHABET[pool[used + i]! & 63]!;
   used += RANDOM_CHARS;
+  return used - RANDOM_CHARS;
+}
+
+/** A random id without a home, for movements and the like. */
+export function randomId(): string {
+  const from = draw();
+  let id = '';
+  for (let i = 0; i < RANDOM_CHARS; i++) id += ID_ALPHABET[pool[from + i]! & 63]!;
   return id;
 }
 
@@ -26,12 +32,7 @@ export function randomId(): string {
  */
 export function idAtHome(partition: number, partitions: Partitions): string {
   for (;;) {
-    if (used === pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    const from = used;
-    used += RANDOM_CHARS;
+    const from = draw();
     let crc = 0;
     for (let i = 0; i < RANDOM_CHARS; i++) {
       const code = CODES[pool[from + i]! & 63]!;

@@ -14,15 +14,15 @@ for (let byte = 0; byte < 256; byte++) {
   CRC16[byte] = crc;
 }
 
-/** CRC16/XMODEM, as Redis Cluster hashes keys. `text` is ASCII: ids, refs and tags are. `crc` continues an earlier one. */
-export function crc16(text: string, from = 0, to = text.length, crc = 0): number {
-  for (let i = from; i < to; i++) crc = ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ text.charCodeAt(i)) & 0xff]!;
-  return crc;
-}
-
 /** The CRC16 of what has this one so far and goes on with the byte `code`. */
 export function crc16Next(crc: number, code: number): number {
   return ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ code) & 0xff]!;
+}
+
+/** CRC16/XMODEM, as Redis Cluster hashes keys. `text` is ASCII: ids, refs and tags are. `crc` continues an earlier one. */
+export function crc16(text: string, from = 0, to = text.length, crc = 0): number {
+  for (let i = from; i < to; i++) crc = crc16Next(crc, text.charCodeAt(i));
+  return crc;
 }
 
 export class Partitions {

@@ -94,13 +94,6 @@ export interface Refusal {
   readonly available?: number;
 }
 
-/** Where in the log a change stands: partition, epoch, seq. */
-export interface LogPosition {
-  readonly partition: number;
-  readonly epoch: number;
-  readonly seq: number;
-}
-
 /** A change that was applied now (`ok`) or earlier under the same id (`exists`). */
 export type Done<T> = { readonly status: 'ok' | 'exists'; readonly value: T; readonly ack: Ack };
 export type Outcome<T> = Done<T> | Refusal;
