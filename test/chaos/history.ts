@@ -1,6 +1,5 @@
 /** Every call of a run, as its caller saw it: one line when it begins and one when it ends, appended as it happens. */
-import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { createWriteStream, type WriteStream } from 'node:fs';
 
 export type Ack = 'executed' | 'replicated' | 'durable';
 
@@ -113,16 +112,4 @@ export class HistoryWriter {
   close(): Promise<void> {
     return new Promise((resolve) => this.out.end(resolve));
   }
-}
-
-/** Reads a history back, for checking it again. */
-export async function readHistory(file: string): Promise<Call[]> {
-  const calls: Call[] = [];
-  for await (const line of createInterface({ input: createReadStream(file) })) {
-    if (line === '') continue;
-    const { at: _, is, ...fields } = JSON.parse(line) as { at: number; is: string } & Call;
-    if (is === 'invoked') calls[fields.n] = fields;
-    else Object.assign(calls[fields.n]!, fields);
-  }
-  return calls;
 }

@@ -1,6 +1,6 @@
 /** Faults that are only worth their time where a mutant waits for exactly them. */
 import pg from 'pg';
-import { aPair, pause } from '../nemesis/common.js';
+import { aPair, holdReplication, pause } from '../nemesis/common.js';
 import type { Fault } from '../nemesis/types.js';
 import type { AppPart, World } from '../world.js';
 
@@ -65,8 +65,7 @@ const lateWriter: Fault = {
       quick.kill('SIGSTOP');
       healing.push(() => quick.kill('SIGCONT'));
       await pause(1_000);
-      const follows = String(replica.port);
-      healing.push(master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows));
+      healing.push(holdReplication(master, replica));
       // Transactions take so long that each has much in it; what the replica has is in Postgres by then.
       const hurry = late.database.damage({ kind: 'delay', ms: SLOW_MS });
       healing.push(hurry);

@@ -55,3 +55,9 @@ export async function info(world: World, node: RedisPart, section: string, field
   const text = String(await world.command(node, 'INFO', section));
   return new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(text)?.[1];
 }
+
+/** A replica hears nothing more from its master; nobody is told. @returns what ends that */
+export function holdReplication(master: RedisPart, replica: RedisPart): () => void {
+  const follows = String(replica.port);
+  return master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows);
+}

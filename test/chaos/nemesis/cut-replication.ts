@@ -1,4 +1,4 @@
-import { aPair } from './common.js';
+import { aPair, holdReplication } from './common.js';
 import type { Fault } from './types.js';
 
 export const fault: Fault = {
@@ -8,8 +8,7 @@ export const fault: Fault = {
   loses: 'none',
   async inject(world, rng, log) {
     const { master, replica } = await aPair(world, rng);
-    const follows = String(replica.port);
-    const heal = master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows);
+    const heal = holdReplication(master, replica);
     log('cut', { node: replica.name, master: master.name });
     return async () => {
       heal();

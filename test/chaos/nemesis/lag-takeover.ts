@@ -1,4 +1,4 @@
-import { aPair, pause } from './common.js';
+import { aPair, holdReplication, pause } from './common.js';
 import type { Fault } from './types.js';
 
 export const fault: Fault = {
@@ -8,8 +8,7 @@ export const fault: Fault = {
   loses: 'one-node',
   async inject(world, rng, log) {
     const { master, replica } = await aPair(world, rng);
-    const follows = String(replica.port);
-    const heal = master.client.damage({ kind: 'hold' }, ({ kind, id }) => kind === 'replica' && id === follows);
+    const heal = holdReplication(master, replica);
     try {
       const behindMs = rng.int(200, 1_500);
       await pause(behindMs);
