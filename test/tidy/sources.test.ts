@@ -12,7 +12,6 @@ const MOST_LINES_OF_A_TEST = 600;
 const LONG: Readonly<Record<string, string>> = {
   'engine/batch/batcher.ts': 'one state machine; what could leave it (loading, outcomes, queues) has left',
   'engine/types.ts': 'all that callers see, in one place to read',
-  'workers/recovery/source.ts': 'all that recovery asks Postgres, in the order it asks',
 };
 
 t.test(`no file is longer than ${MOST_LINES} lines (a test ${MOST_LINES_OF_A_TEST}) without a reason`, async (t) => {

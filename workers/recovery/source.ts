@@ -3,6 +3,7 @@ import type { HoldRecord, PersistedIdRecord, PersistedSource, PersistedState, St
 import { limits } from '../../engine/scripts/generated/limits.js';
 import { takeDrainLock } from '../db/drain-lock.js';
 import { STATE_NAMES } from '../kinds.js';
+import type { RecordRow as DrainedRow } from '../drain/records.js';
 
 /** Advisory lock space of recoveries: one process recovers a partition. */
 const RECOVERY_LOCK = 1212961605;
@@ -170,21 +171,8 @@ async function* items(client: Queryable, partition: number, only?: string[]): As
   }
 }
 
-/** A row of `holds` or `claims` as read; `returned` and `counted` are of holds only. */
-export interface RecordRow {
-  key: string;
-  state: number;
-  deadline: number;
-  fingerprint: number;
-  attempt: number;
-  buyer: string;
-  resolvedAt: number;
-  startedAt: number;
-  refs: string[];
-  quantities: number[];
-  returned: number[];
-  counted: number[];
-}
+/** A row of `holds` or `claims` as read here: its id is the key that pages go by. */
+export type RecordRow = Omit<DrainedRow, 'id' | 'loaded'> & { key: string };
 
 const RECORD = 'id AS key, state, deadline, fingerprint, attempt, buyer, resolved_at AS "resolvedAt", refs, quantities';
 const SELECT_RECORDS = {
