@@ -37,7 +37,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const partitionsApi: PartitionsApi = {
     count: facade.count,
     of: (item) => facade.of(item),
-    status: () => facade.status(),
+    status: (asked) => facade.status(asked),
     memory: () => facade.memory(),
     readLog: (partition, after, maxEvents) => facade.readLog(partition, after, maxEvents),
     readLogs: (requests) => facade.readLogs(requests),

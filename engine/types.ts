@@ -211,8 +211,11 @@ export interface NodeMemory {
 export interface PartitionsApi {
   readonly count: number;
   of(item: ItemRef): number;
-  /** One pipelined read per node. Partitions of unreachable nodes are absent. */
-  status(): Promise<PartitionStatus[]>;
+  /**
+   * State of all partitions, or of those asked for, by number: one pipelined read a node that has some of them, no other node is
+   * waited for. Partitions of nodes that do not answer within 2 s are absent.
+   */
+  status(partitions?: readonly number[]): Promise<PartitionStatus[]>;
   /** Memory of every master that can be reached, one read each. */
   memory(): Promise<NodeMemory[]>;
   /** Entries after `epoch-seq`, whole entries, in order, until at least `maxEvents` events are read or the log ends. */
@@ -341,6 +344,11 @@ export interface EngineOptions {
    */
   readonly recovery?: 'self' | 'external';
   readonly source?: PersistedSource;
+  /**
+   * Whether this process, where it recovers by itself, asks the replica of a master that is gone to take over (default), or leaves
+   * that to the cluster's node timeout: docs/reliability.md. The user it logs in as needs `cluster|failover`.
+   */
+  readonly takeover?: boolean;
   /** Called with things an operator should know; never with personal data. */
   readonly onNotice?: (notice: { level: 'info' | 'warn' | 'error'; message: string; [field: string]: unknown }) => void;
 }

@@ -38,8 +38,14 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
     return this.keys.partitions.of(`${item.location}:${item.sku}`);
   }
 
-  async status(): Promise<PartitionStatus[]> {
-    const pages = await Promise.all(this.batcher.links.map((link) => this.statusOf(link).catch(() => [])));
+  async status(asked?: readonly number[]): Promise<PartitionStatus[]> {
+    const wanted = asked && new Set(asked);
+    const pages = await Promise.all(
+      this.batcher.links.map((link) => {
+        const { partitions } = link.master;
+        return this.statusOf(link, wanted ? partitions.filter((one) => wanted.has(one)) : partitions).catch(() => []);
+      }),
+    );
     return pages.flat().sort((a, b) => a.partition - b.partition);
   }
 
@@ -99,8 +105,9 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
     yield* dumpPartition(await this.connection(partition), this.keys, partition);
   }
 
-  private async statusOf(link: Link): Promise<PartitionStatus[]> {
-    const { partitions, id } = link.master;
+  private async statusOf(link: Link, partitions: readonly number[]): Promise<PartitionStatus[]> {
+    if (partitions.length === 0) return [];
+    const { id } = link.master;
     const connection = await link.controlConnection();
     const commands = partitions.flatMap((partition) => [
       ['HMGET', this.keys.fixed('meta', partition), 'epoch', 'seq', 'owner', 'persisted'],

@@ -85,6 +85,12 @@ t.test('status: every partition once, the earliest that is due', async (t) => {
   );
   t.ok(status.every(({ open, epoch, seq, logLength }) => open && epoch === 1 && seq === 1 && logLength === 1));
   t.equal(new Set(status.map(({ node }) => node)).size, 3);
+  t.strictSame(
+    (await core.partitions.status([40, 3, 3, 64])).map(({ partition }) => partition),
+    [3, 40],
+    'of some only',
+  );
+  t.strictSame(await core.partitions.status([]), []);
   const item = itemIn(core, 3);
   await stockUp(core, item, 5);
   const { result } = await reserve(core, item, 'r');
