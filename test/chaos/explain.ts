@@ -54,9 +54,9 @@ function concerns({ request, answer }: Call, ids: ReadonlySet<string>): boolean 
 }
 
 function callLines(call: Call): Line[] {
-  const { n, client, via, request, wanted, answer, because, key, beganWall, endedWall } = call;
+  const { n, client, via, over, request, wanted, answer, because, key, beganWall, endedWall } = call;
   const { op, ...asked } = request;
-  const how = [`ack ${wanted}`, ...(because ? [because] : []), ...(key ? [`key ${key}`] : [])].join(', ');
+  const how = [over, `ack ${wanted}`, ...(because ? [because] : []), ...(key ? [`key ${key}`] : [])].join(', ');
   const begun = { at: beganWall, text: `call ${n} ${client} → ${via}: ${op} ${JSON.stringify(asked)} (${how})` };
   if (!answer || endedWall === undefined) return [begun];
   const { outcome, status, code, ack, replayed } = answer;

@@ -64,6 +64,8 @@ export interface Call {
   readonly request: Request;
   /** The ack asked for. */
   readonly wanted: Ack;
+  /** How it was asked. */
+  readonly over: 'http' | 'stream';
   /** Idempotency-Key, where one was sent. */
   readonly key?: string;
   /** Why it was made, if not as something new: `retry` of an unknown one, `again` (same content), `other` (other content). */

@@ -184,7 +184,7 @@ class Running {
     for (const server of this.world.servers)
       if (!server.running || server.pid !== pids.get(server.name))
         this.serverEnds.push({ name: server.name, at: this.clock() });
-    const recovery = await afterwards(this.world, workload.caller, this.history, refs, this.options.patienceMs);
+    const recovery = await afterwards(this.world, workload, this.history, refs, this.options.patienceMs);
     span.to = this.clock();
     span.toWall = Date.now();
     this.judgeRecovery(name, recovery);

@@ -32,7 +32,8 @@ interface ReservationBody {
   readonly reservationId: string;
   readonly status: string;
   readonly expiresAt: string;
-  readonly lines: readonly { location: string; sku: string; quantity: number; returned: number }[];
+  /** The stream leaves them out. */
+  readonly lines?: readonly { location: string; sku: string; quantity: number; returned: number }[];
 }
 
 interface LevelBody {
@@ -47,7 +48,7 @@ export function effectsOf(model: Model, calls: readonly Call[], partitions: numb
 }
 
 class Reading implements Effects {
-  /** Ids that the server made, by client and key; and by the buyer that no other call has. */
+  /** Ids that the server or the client made, by client and key; and by the buyer that no other call has. */
   private readonly made = new Map<string, string>();
 
   constructor(
@@ -58,20 +59,20 @@ class Reading implements Effects {
     const buyers = new Map<string, string>();
     for (const lives of model.holds.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
     for (const lives of model.claims.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
-    for (const { client, key, request, answer } of calls) {
-      if (request.op !== 'reserve' || request.id !== undefined || key === undefined) continue;
+    for (const { client, key, n, request, answer } of calls) {
+      if (request.op !== 'reserve' || request.id !== undefined) continue;
       const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
       const id = told ?? buyers.get(request.buyer);
-      if (id !== undefined) this.made.set(`${client} ${key}`, id);
+      if (id !== undefined) this.made.set(`${client} ${key ?? n}`, id);
     }
   }
 
-  idOf({ client, key, request, answer }: Call): string | undefined {
+  idOf({ client, key, n, request, answer }: Call): string | undefined {
     if ('id' in request && request.id !== undefined) return request.id;
     // What it was told itself: where a key was forgotten, the same key may have made two.
     const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
     if (request.op === 'reserve' && told !== undefined) return told;
-    return key === undefined ? undefined : this.made.get(`${client} ${key}`);
+    return this.made.get(`${client} ${key ?? n}`);
   }
 
   reservation(id: string): Made | undefined {
@@ -153,15 +154,22 @@ class Reading implements Effects {
     const { state } = made.claim ?? made.alone!;
     if (request.op === 'confirm' && state !== STATE.confirmed && state !== STATE.returned) return 'it is not confirmed';
     if (request.op === 'release' && state !== STATE.released && state !== STATE.expired) return 'it is not released';
-    if (request.op === 'return') return missingReturn(told, made);
+    if (request.op === 'return') return missingReturn(request, told, made);
     return undefined;
   }
 }
 
-function missingReturn(told: ReservationBody, made: Made): string | undefined {
+function missingReturn(
+  { lines: asked }: Request & { op: 'return' },
+  told: ReservationBody,
+  made: Made,
+): string | undefined {
   const back = new Map(made.parts.flatMap(({ lines }) => lines.map(({ ref, returned }) => [ref, returned] as const)));
-  for (const { location, sku, returned } of told.lines) {
-    const ref = `${location}:${sku}`;
+  const lines =
+    told.lines?.map(({ location, sku, returned }) => ({ ref: `${location}:${sku}`, returned })) ??
+    // Without them, "done" says that as many came back as were asked for: all, where no lines were.
+    (asked ?? made.lines).map(({ ref, quantity }) => ({ ref, returned: quantity }));
+  for (const { ref, returned } of lines) {
     if ((back.get(ref) ?? 0) < returned) return `${back.get(ref) ?? 0} units of ${ref} came back, not ${returned}`;
   }
   return undefined;

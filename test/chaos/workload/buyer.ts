@@ -2,6 +2,7 @@
 import type { Ack, Answer, Call, LineAsked, Request } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { Catalogue } from './catalogue.js';
+import { takes } from './stream.js';
 
 /** A reservation this client knows of. */
 interface Known {
@@ -33,6 +34,8 @@ export class Buyer {
     readonly name: string,
     private readonly rng: Rng,
     private readonly catalogue: Catalogue,
+    /** What it calls by as far as that goes. The stream knows no keys: ids alone make repeating safe there. */
+    readonly speaks: Call['over'],
   ) {}
 
   next(): Intent {
@@ -52,7 +55,7 @@ export class Buyer {
     if (answer.outcome === 'unknown' || answer.code === 'idempotency_in_flight') {
       const tries = (this.pending?.tries ?? 0) + 1;
       const giveUp = intent.because === 'other' || tries > RETRIES || rng.chance(0.1);
-      this.pending = giveUp ? undefined : { intent: { ...intent, because: undefined }, tries };
+      this.pending = giveUp ? undefined : { intent: { ...byId(intent, answer), because: undefined }, tries };
       return 50 * tries;
     }
     const retried = this.pending !== undefined;
@@ -121,7 +124,8 @@ export class Buyer {
     if (rng.chance(0.5)) {
       // A buyer of its own is how an unanswered one is found again.
       const buyer = this.id('alone');
-      return { request: { op: 'reserve', buyer, lines, holdSeconds }, key: this.id('k') };
+      const request = { op: 'reserve', buyer, lines, holdSeconds } as const;
+      return this.speaks === 'stream' ? { request } : { request, key: this.id('k') };
     }
     return this.keyed({ op: 'reserve', id: this.id('r'), buyer: rng.pick(this.catalogue.buyers), lines, holdSeconds });
   }
@@ -134,7 +138,8 @@ export class Buyer {
   }
 
   private keyed(request: Request): { request: Request; key?: string } {
-    return this.rng.chance(0.4) ? { request, key: this.id('k') } : { request };
+    const keyless = this.speaks === 'stream' && takes(request);
+    return this.rng.chance(0.4) && !keyless ? { request, key: this.id('k') } : { request };
   }
 
   /** The same id for something else; under the same key too where there was one, and sometimes without. */
@@ -142,6 +147,7 @@ export class Buyer {
     const changed = this.changed(request);
     if (!changed) return undefined;
     const needsKey = request.op === 'reserve' && request.id === undefined;
+    if (needsKey && key === undefined) return undefined;
     return {
       request: changed,
       wanted,
@@ -167,9 +173,9 @@ export class Buyer {
   private succeeded(intent: Intent, answer: Answer, retried: boolean): void {
     const { request } = intent;
     if (request.op === 'read' || request.op === 'find') return;
-    if (this.done.length < REMEMBERED) this.done.push({ ...intent, because: undefined });
-    else if (this.rng.chance(0.2) || retried)
-      this.done[this.rng.int(0, REMEMBERED - 1)] = { ...intent, because: undefined };
+    const again = { ...byId(intent, answer), because: undefined };
+    if (this.done.length < REMEMBERED) this.done.push(again);
+    else if (this.rng.chance(0.2) || retried) this.done[this.rng.int(0, REMEMBERED - 1)] = again;
     if (request.op === 'reserve') {
       const { reservationId: id, status } = answer.body as { reservationId: string; status: string };
       if (status !== 'held' || this.known.some((one) => one.id === id)) return;
@@ -189,4 +195,12 @@ export class Buyer {
     const known = this.known.find((one) => one.id === id);
     if (known) known.state = state;
   }
+}
+
+/** Without a key, the id that the client or the server has made is what to ask again by, once it is known. */
+function byId(intent: Intent, answer: Answer): Intent {
+  const { request, key } = intent;
+  const id = (answer.body as { reservationId?: string } | undefined)?.reservationId;
+  if (request.op !== 'reserve' || request.id !== undefined || key !== undefined || id === undefined) return intent;
+  return { ...intent, request: { ...request, id } };
 }

@@ -2,12 +2,14 @@
 import type { Call, HistoryWriter } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { World } from '../world.js';
-import { Buyer } from './buyer.js';
+import { Buyer, type Intent } from './buyer.js';
 import type { Catalogue } from './catalogue.js';
-import { HttpCaller } from './http.js';
+import { HttpCaller, type HttpTarget } from './http.js';
+import { StreamCaller, takes } from './stream.js';
 
 export interface Workload {
   readonly caller: HttpCaller;
+  readonly stream: StreamCaller;
   /** Calls that ended so far, by outcome. */
   readonly counts: Readonly<Record<'ok' | 'failed' | 'unknown', number>>;
   /** Lets the calls under way end; no new ones are made. */
@@ -30,7 +32,7 @@ export async function stockUp(world: World, catalogue: Catalogue, history: Histo
       for (let answer; answer?.outcome !== 'ok';) answer = await caller.configure(server!, ref, settings);
       const request = { op: 'restock', id: `start-${ref.replace(':', '.')}`, ref, quantity: stock } as const;
       for (let tries = 0; ; tries++) {
-        const call = history.begin({ client: 'start', via: server!.name, request, wanted: 'durable' });
+        const call = history.begin({ client: 'start', via: server!.name, over: 'http', request, wanted: 'durable' });
         const answer = await caller.call(server!, request, 'durable');
         history.end(call, answer);
         if (answer.outcome === 'ok') break;
@@ -42,6 +44,14 @@ export async function stockUp(world: World, catalogue: Catalogue, history: Histo
   }
 }
 
+/** Of the clients, so many speak the stream. */
+const STREAM_SHARE = 1 / 3;
+/** What a client of the stream waits for an answer, ms: some give up before the client's own repeating has had its time. */
+const PATIENCE_MS = [800, 5_000] as const;
+/** So often a client loses its connection in the middle of a call by itself, after 0 to so many ms. */
+const HANGS_UP = 0.004;
+const HANGS_UP_MS = 30;
+
 export async function startWorkload(
   world: World,
   catalogue: Catalogue,
@@ -50,35 +60,54 @@ export async function startWorkload(
   options: WorkloadOptions,
 ): Promise<Workload> {
   const caller = await HttpCaller.open(world.jwtSecret);
+  const stream = await StreamCaller.open(world.jwtSecret, world.servers);
   const counts = { ok: 0, failed: 0, unknown: 0 };
   let over = false;
+  const ask = async (target: HttpTarget, intent: Intent, over: Call['over'], patienceMs: number, rng: Rng) => {
+    const { request, wanted, key } = intent;
+    const hangUpMs = rng.chance(HANGS_UP) ? rng.int(1, HANGS_UP_MS) : undefined;
+    if (over === 'http') return caller.call(target, request, wanted, key, hangUpMs);
+    if (hangUpMs !== undefined) setTimeout(() => stream.reset(target), hangUpMs);
+    return stream.call(target, request, wanted, patienceMs);
+  };
   const work = async (buyer: Buyer, own: Rng): Promise<void> => {
+    const patienceMs = own.pick(PATIENCE_MS);
     while (!over) {
       const intent = buyer.next();
       const target = own.pick(world.servers);
+      const how = buyer.speaks === 'stream' && takes(intent.request) ? 'stream' : 'http';
       const { request, wanted, key, because } = intent;
-      const call: Call = history.begin({ client: buyer.name, via: target.name, request, wanted, key, because });
-      const answer = await caller.call(target, request, wanted, key);
+      const call = history.begin({ client: buyer.name, via: target.name, over: how, request, wanted, key, because });
+      const answer = await ask(target, intent, how, patienceMs, own);
       history.end(call, answer);
       counts[answer.outcome]++;
       const wait = buyer.learn(intent, answer) + own.int(0, options.pauseMs);
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     }
   };
-  const clients = Array.from({ length: options.clients }, (_, n) => {
-    const name = `c${n}`;
+  const names = Array.from({ length: options.clients }, (_, n) => `c${n}`);
+  const speakers = new Set(
+    rng
+      .fork('stream')
+      .shuffle(names)
+      .slice(0, Math.ceil(names.length * STREAM_SHARE)),
+  );
+  const clients = names.map((name) => {
     const own = rng.fork(name);
-    return work(new Buyer(name, own.fork('deeds'), catalogue), own.fork('servers'));
+    const speaks = speakers.has(name) ? 'stream' : 'http';
+    return work(new Buyer(name, own.fork('deeds'), catalogue, speaks), own.fork('servers'));
   });
   // A bug in a client must not pass for a quiet run.
   const all = Promise.all(clients);
   all.catch(() => (over = true));
   return {
     caller,
+    stream,
     counts,
     async stop() {
       over = true;
       await all;
+      stream.close();
       await caller.close();
     },
   };

@@ -1,7 +1,8 @@
-/** Calls over HTTP, and what their answers mean to somebody who must not believe more than was said. */
+/** Calls over HTTP. */
 import { SignJWT } from 'jose';
 import { Agent, request as send } from 'undici';
 import type { Ack, Answer, Request } from '../history.js';
+import { itemOf, judge } from './answers.js';
 
 /** Longer than a server lets a call take, so that its own answer is the rule. */
 const PATIENCE_MS = 6_000;
@@ -44,8 +45,9 @@ export class HttpCaller {
     return new HttpCaller(await adminToken(jwtSecret));
   }
 
-  call(target: HttpTarget, request: Request, ack: Ack, key?: string): Promise<Answer> {
-    return this.wire(target, wireOf(request, ack), key);
+  /** @param hangUpMs after which the caller ends the connection, answered or not */
+  call(target: HttpTarget, request: Request, ack: Ack, key?: string, hangUpMs?: number): Promise<Answer> {
+    return this.wire(target, wireOf(request, ack), key, hangUpMs);
   }
 
   configure(target: HttpTarget, ref: string, settings: object): Promise<Answer> {
@@ -56,12 +58,17 @@ export class HttpCaller {
     });
   }
 
-  async wire({ port }: HttpTarget, { method, path, body }: Wire, key?: string): Promise<Answer> {
+  private async wire(
+    { port }: HttpTarget,
+    { method, path, body }: Wire,
+    key?: string,
+    hangUpMs = PATIENCE_MS,
+  ): Promise<Answer> {
     try {
       const response = await send(`http://127.0.0.1:${port}${path}`, {
         method,
         dispatcher: this.agent,
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: AbortSignal.timeout(Math.min(hangUpMs, PATIENCE_MS)),
         headers: {
           authorization: `Bearer ${this.token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -72,10 +79,10 @@ export class HttpCaller {
       const answer = JSON.parse(await response.body.text()) as Record<string, unknown>;
       return judge(response.statusCode, answer, response.headers['idempotent-replayed'] !== undefined);
     } catch (error) {
-      const { code, name } = error as { code?: string; name: string };
+      const { code, name } = error as { code?: string | number; name: string };
       // Nobody listened: the request was not even sent.
       if (code === 'ECONNREFUSED' || code === 'UND_ERR_CONNECT_TIMEOUT') return { outcome: 'failed', status: 0, code };
-      return { outcome: 'unknown', status: 0, code: code ?? name };
+      return { outcome: 'unknown', status: 0, code: typeof code === 'string' ? code : name };
     }
   }
 
@@ -84,27 +91,7 @@ export class HttpCaller {
   }
 }
 
-/**
- * 2xx is done. Of errors, `outcome_unknown` and anything unexpected above 499 say nothing; `idempotency_in_flight` is about
- * another request; all others promise that this request changed nothing.
- */
-function judge(status: number, body: Record<string, unknown>, replayed: boolean): Answer {
-  if (status < 300) return { outcome: 'ok', status, body, replayed, ...ackIn(body) };
-  const code = String(body.code);
-  const nothing = status < 500 || code === 'shard_unavailable' || code === 'overloaded';
-  return { outcome: nothing ? 'failed' : 'unknown', status, code, body, replayed };
-}
-
-function ackIn(body: Record<string, unknown>): { ack?: Ack } {
-  return body.ack === undefined ? {} : { ack: body.ack as Ack };
-}
-
 const pathOf = (ref: string): string => ref.replace(':', '/');
-
-function itemOf(ref: string): { location: string; sku: string } {
-  const [location, sku] = ref.split(':') as [string, string];
-  return { location, sku };
-}
 
 function wireOf(request: Request, ack: Ack): Wire {
   const post = (path: string, body: object): Wire => ({ method: 'POST', path, body: { ...body, ack } });
