@@ -3,6 +3,7 @@ import { partitionFence } from '../scripts/generated/partition-fence.js';
 import { partitionOpen } from '../scripts/generated/partition-open.js';
 import type { PersistedSource } from '../types.js';
 import type { DirectCalls } from './direct.js';
+import { epochAfter } from './epoch.js';
 import type { NodeLife } from './inspect.js';
 import { writeBack } from './writeback.js';
 
@@ -40,7 +41,7 @@ async function openAsItIs(calls: DirectCalls, partition: number, life: NodeLife)
   // Also one that was open before the first worker came, which only drains it: what Postgres has must not be sold again.
   if (found.persistence === POSTGRES || (await calls.isPersisted(partition))) return 'not_ours';
   return open(calls, partition, life, found, {
-    epoch: found.epoch + 1,
+    epoch: epochAfter(found.epoch),
     seq: found.seq,
     persistence: '',
     persisted: '',
@@ -70,7 +71,7 @@ async function openWith(
     await writeBack(calls, partition, source.changedSince(partition, from));
   }
   const seq = sourceIsAhead ? persisted.seq : found.seq;
-  const epoch = Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0) + 1;
+  const epoch = epochAfter(Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0));
   await source.raiseEpoch(partition, epoch, seq, sourceIsAhead ? persisted.epoch : found.epoch);
   const upto = persisted.epoch > 0 ? `${persisted.epoch}-${persisted.seq}` : '';
   return open(calls, partition, life, found, { epoch, seq, persistence: POSTGRES, persisted: upto });
@@ -90,9 +91,10 @@ async function open(
     ...to,
   });
   if (callStatus !== 0) return 'busy';
-  if (rows[0]?.status === 'exists' && epoch < to.epoch) {
-    // A recovery that had lost its lock came first, under an epoch older than the one announced since: what is written there is
-    // taken for that of a node that was cut off. Closed, and with the next look opened anew behind it; nothing of it is lost.
+  if (rows[0]?.status === 'exists' && to.persistence === POSTGRES && epoch < to.epoch) {
+    // A recovery that had lost its lock, or has no Postgres, came first, under an epoch older than the one announced since: what is
+    // written there is taken for that of a node that was cut off. Closed, and with the next look opened anew behind it; nothing of
+    // it is lost. Where nothing is announced, whoever came first is as good as we are.
     await calls.fence(partition);
     return 'busy';
   }

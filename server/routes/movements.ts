@@ -54,7 +54,7 @@ export function movementRoutes({ engine, database }: Services): Route[] {
 }
 
 function parseCursor(after: string): MovementCursor {
-  const found = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(after);
+  const found = /^(\d{1,15})(?:-(\d{1,16}))?$/.exec(after);
   if (found === null) throw invalidField('after', 'must be `next` of the page before');
   return { seq: Number(found[1]), epoch: Number(found[2] ?? 0) };
 }

@@ -113,7 +113,7 @@ t.test('scripts with arguments of their own, and reads, which report the ack exe
   const { url, prefix } = await testCluster();
   const core = await testCore({ redis: url, prefix });
   const due = await core.caller.callOnce(stockDue, 7, { page: 5 });
-  t.match(due, { result: [{ status: 'ok', members: '' }], partition: 7, epoch: 1, ack: 'executed' });
+  t.match(due, { result: [{ status: 'ok', members: '' }], partition: 7, epoch: Number, ack: 'executed' });
   t.match(await core.caller.callOnce(stockDue, 7, { page: 5000 }), { result: [{ status: 'invalid_argument' }] });
 });
 

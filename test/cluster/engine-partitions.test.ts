@@ -27,7 +27,8 @@ t.test('the log is read in whole entries, in order, from any position', async (t
     Array.from({ length: 603 }, (_, n) => n + 1),
     'gapless: opening, configuring, restocking, 600 holds',
   );
-  t.match(all[3], { partition, epoch: 1, kind: 5, ref: item, quantity: 1, available: 9999, reserved: 1, sold: 0 });
+  const { epoch } = await statusOf(core, partition);
+  t.match(all[3], { partition, epoch, kind: 5, ref: item, quantity: 1, available: 9999, reserved: 1, sold: 0 });
   const paged: number[] = [];
   for (let after = { epoch: 0, seq: 0 }; ;) {
     const page = await core.partitions.readLog(partition, after, 50);
@@ -40,7 +41,7 @@ t.test('the log is read in whole entries, in order, from any position', async (t
     paged,
     all.map(({ seq }) => seq),
   );
-  t.strictSame(await core.partitions.readLog(partition, { epoch: 9, seq: 0 }, 10), []);
+  t.strictSame(await core.partitions.readLog(partition, { epoch: epoch + 1, seq: 0 }, 10), []);
 });
 
 t.test('marking persisted trims exactly up to the position, only grows, and refuses what lies ahead', async (t) => {
@@ -51,24 +52,25 @@ t.test('marking persisted trims exactly up to the position, only grows, and refu
   await stockUp(core, item, 100);
   for (let n = 0; n < 7; n++) await reserve(core, item, `r${n}`);
   const rest = async () => (await core.partitions.readLog(partition, { epoch: 0, seq: 0 }, 100)).map(({ seq }) => seq);
-  await core.partitions.markPersisted(partition, { epoch: 1, seq: 4 });
+  const { epoch } = await statusOf(core, partition);
+  await core.partitions.markPersisted(partition, { epoch, seq: 4 });
   t.strictSame(await rest(), [5, 6, 7, 8, 9, 10]);
   t.match(await statusOf(core, partition), {
-    persisted: { epoch: 1, seq: 4 },
+    persisted: { epoch, seq: 4 },
     logLength: 6,
     seq: 10,
-    epoch: 1,
+    epoch,
     open: true,
   });
-  await core.partitions.markPersisted(partition, { epoch: 1, seq: 2 });
-  t.match(await statusOf(core, partition), { persisted: { epoch: 1, seq: 4 }, logLength: 6 });
+  await core.partitions.markPersisted(partition, { epoch, seq: 2 });
+  t.match(await statusOf(core, partition), { persisted: { epoch, seq: 4 }, logLength: 6 });
   for (const ahead of [
-    { epoch: 1, seq: 11 },
-    { epoch: 2, seq: 5 },
+    { epoch, seq: 11 },
+    { epoch: epoch + 1, seq: 5 },
   ])
     await t.rejects(core.partitions.markPersisted(partition, ahead), InvalidArgument);
   t.strictSame(await rest(), [5, 6, 7, 8, 9, 10]);
-  await core.partitions.markPersisted(partition, { epoch: 1, seq: 10 });
+  await core.partitions.markPersisted(partition, { epoch, seq: 10 });
   t.strictSame(await rest(), []);
   await reserve(core, item, 'next');
   t.strictSame(await rest(), [11]);
@@ -83,7 +85,7 @@ t.test('status: every partition once, the earliest that is due', async (t) => {
     status.map(({ partition }) => partition),
     Array.from({ length: 64 }, (_, n) => n),
   );
-  t.ok(status.every(({ open, epoch, seq, logLength }) => open && epoch === 1 && seq === 1 && logLength === 1));
+  t.ok(status.every(({ open, epoch, seq, logLength }) => open && epoch > 0 && seq === 1 && logLength === 1));
   t.equal(new Set(status.map(({ node }) => node)).size, 3);
   t.strictSame(
     (await core.partitions.status([40, 3, 3, 64])).map(({ partition }) => partition),
@@ -107,7 +109,8 @@ t.test('durable: told when Postgres has it, by message or by looking; else the a
   const item = itemIn(core, partition);
   await stockUp(core, item, 1000);
   const durable = (id: string, timeoutMs = 20_000) => reserve(core, item, id, 1, { ack: 'durable', timeoutMs });
-  t.equal((await durable('nobody', 300)).ack, 'replicated', 'nobody persists');
+  const { ack, epoch } = await durable('nobody', 300);
+  t.equal(ack, 'replicated', 'nobody persists');
   // The first waits for its subscription too, the others only for the message.
   for (let round = 0; round < 5; round++) {
     const answers = ['a', 'b', 'c'].map((name) => durable(`${name}${round}`));
@@ -115,7 +118,7 @@ t.test('durable: told when Postgres has it, by message or by looking; else the a
       const { seq } = await statusOf(core, partition);
       return seq >= 4 + 3 * (round + 1) && seq;
     });
-    await core.partitions.markPersisted(partition, { epoch: 1, seq });
+    await core.partitions.markPersisted(partition, { epoch, seq });
     for (const { ack, result } of await Promise.all(answers)) t.strictSame([ack, result.status], ['durable', 'ok']);
   }
   // Somebody else published, and the message was lost: the position is read.
@@ -125,12 +128,12 @@ t.test('durable: told when Postgres has it, by message or by looking; else the a
     return status.seq === 20 && status;
   });
   const { port } = core.caller.linkOf(partition)!.master.endpoint;
-  await withAdmin(port, (client) => client.hset(core.keys.fixed('meta', partition), 'persisted', `1-${seq}`));
+  await withAdmin(port, (client) => client.hset(core.keys.fixed('meta', partition), 'persisted', `${epoch}-${seq}`));
   t.equal((await unheard).ack, 'durable');
   // A later epoch says nothing about this event.
   const later = durable('later');
   await until('it ran', async () => (await statusOf(core, partition)).seq === 21);
-  await withAdmin(port, (client) => client.hset(core.keys.fixed('meta', partition), 'persisted', '2-99'));
+  await withAdmin(port, (client) => client.hset(core.keys.fixed('meta', partition), 'persisted', `${epoch + 1}-99`));
   t.equal((await later).ack, 'replicated');
   // A refusal changed nothing: there is nothing to wait for.
   t.match(await reserve(core, item, 'much', 100_000, { ack: 'durable' }), { ack: 'executed' });

@@ -78,6 +78,24 @@ partitionTable(partitionOpen, [
     },
   },
   {
+    status: 'ok',
+    name: 'epochs and numbers up to the limit are kept digit by digit',
+    meta: () => ({ ...closed(), openings: '9007199254740988:8 9007199254740989:9' }),
+    args: args({ epoch: 9007199254740991, seq: 9007199254740989, persisted: '9007199254740989-9007199254740989' }),
+    answer: { status: 'ok' },
+    after: async (t, partition, reply) => {
+      t.same([reply.epoch, reply.seq], [9007199254740991, 9007199254740990]);
+      t.match(await metaOf(partition), {
+        epoch: '9007199254740991',
+        seq: '9007199254740990',
+        persisted: '9007199254740989-9007199254740989',
+        openings: '9007199254740988:8 9007199254740989:9 9007199254740991:9007199254740989',
+      });
+      const [entry] = await partition.log();
+      t.match(entry, { id: '9007199254740991-9007199254740990', epoch: 9007199254740991 });
+    },
+  },
+  {
     status: 'exists',
     name: 'another recovery was faster',
     meta: (node) => ({ owner: node, run: 'life-2', epoch: 4, seq: 13 }),
