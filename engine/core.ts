@@ -8,6 +8,7 @@ import { PartitionsFacade } from './partitions/index.js';
 import { DEFAULT_PARTITIONS, Partitions } from './partitions.js';
 import { Recovery } from './recovery/recovery.js';
 import { Reversals } from './recovery/reversals.js';
+import { Takeover } from './recovery/takeover.js';
 import { parseAddress } from './redis/address.js';
 import type { ConnectionSettings } from './redis/connection.js';
 import { DurableWaits } from './redis/durable.js';
@@ -71,7 +72,9 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
     links: () => batcher.links,
     linkOf: (partition) => batcher.linkOf(partition),
   });
-  const recovery = new Recovery({ keys, scripts, mode, source: options.source, notice, reversals }, batcher);
+  const { source, takeover: wanted = true } = options;
+  const takeover = mode === 'self' && wanted ? new Takeover(topology, connection, notice) : undefined;
+  const recovery = new Recovery({ keys, scripts, mode, source, notice, reversals, takeover }, batcher);
   topology.onView((view) => {
     batcher.follow(view);
     recovery.follow();

@@ -55,6 +55,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     timeoutMs: config.callTimeoutMs,
     // With a database, workers own recovery: only they can tell what Redis has lost.
     recovery: config.databaseUrl === undefined ? 'self' : 'external',
+    takeover: config.takeover,
     onNotice: ({ level, message, ...fields }) => log[level](fields, message),
   });
   return serveEngine(engine, config, log);

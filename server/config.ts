@@ -42,6 +42,8 @@ export interface ServerConfig {
   /** Milliseconds a client has to send its body. */
   readonly bodyTimeoutMs: number;
   /** Milliseconds an engine call may take. */
+  /** Where this process recovers: replicas of masters that are gone are asked to take over. */
+  readonly takeover: boolean;
   readonly callTimeoutMs: number;
   /** Milliseconds between readiness going off and the port being closed, for load balancers to notice. */
   readonly shutdownDelayMs: number;
@@ -99,6 +101,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     cacheItems: read.integer('HOLDFAST_CACHE_ITEMS', 1_000_000, 1, 100_000_000),
     maxBufferedBytes: read.integer('HOLDFAST_MAX_BUFFERED_BYTES', 64 * 1024 * 1024, 1_048_576, 2 ** 40),
     bodyTimeoutMs: read.integer('HOLDFAST_BODY_TIMEOUT_MS', 10_000, 100, 600_000),
+    takeover: read.flag('HOLDFAST_TAKEOVER', true),
     callTimeoutMs: read.integer('HOLDFAST_CALL_TIMEOUT_MS', 2_000, 10, 60_000),
     shutdownDelayMs: read.integer('HOLDFAST_SHUTDOWN_DELAY_MS', 500, 0, 60_000),
     drainMs: read.integer('HOLDFAST_DRAIN_MS', 30_000, 0, 600_000),

@@ -65,7 +65,8 @@ const WORK = [...FIND, ...SELL, ...SERVE, ...RECOVER];
 /** The table. `admin` and `replica` are not about keys and stand in {@link aclLines}. */
 export const RIGHTS: Readonly<Record<'server' | 'worker' | 'operator', Rights>> = {
   server: { commands: [...FIND, ...SELL, ...SERVE] },
-  worker: { commands: [...WORK, 'multi', 'exec'], queue: QUEUE },
+  // A replica of a master that is gone is asked to take over (decision 19). ACL cannot tell FORCE, which is used, from TAKEOVER.
+  worker: { commands: [...WORK, 'multi', 'exec', 'cluster|failover'], queue: QUEUE },
   // READONLY is how ioredis' cluster client greets the nodes.
   operator: { commands: [...WORK, 'unlink', 'readonly'] },
 };

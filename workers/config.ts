@@ -16,6 +16,8 @@ export interface WorkerConfig {
   readonly drainConnections: number;
   /** Seconds in which every partition is verified once; 0: never. */
   readonly verifySeconds: number;
+  /** Replicas of masters that are gone are asked to take over. */
+  readonly takeover: boolean;
 }
 
 export class ConfigError extends Error {
@@ -39,6 +41,11 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     if (!(value >= least && value <= most)) problems.push(`${name} must be a whole number from ${least} to ${most}`);
     return value;
   };
+  const flag = (name: string, fallback: boolean): boolean => {
+    const text = env[name] || String(fallback);
+    if (text !== 'true' && text !== 'false') problems.push(`${name} must be true or false`);
+    return text === 'true';
+  };
   const redisUrl = required('HOLDFAST_REDIS_URL');
   const partitions = integer('HOLDFAST_PARTITIONS', 64, 1, 16_384);
   if (Number.isInteger(Math.log2(partitions)) === false) problems.push('HOLDFAST_PARTITIONS must be a power of two');
@@ -56,6 +63,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     concurrency: integer('HOLDFAST_WORKER_CONCURRENCY', 80, 1, 1_000),
     drainConnections: integer('HOLDFAST_WORKER_CONNECTIONS', 1, 1, 100),
     verifySeconds: integer('HOLDFAST_VERIFY_SECONDS', 3_600, 0, 2_000_000),
+    takeover: flag('HOLDFAST_TAKEOVER', true),
   };
   if (problems.length > 0) throw new ConfigError(problems.join('; '));
   return config;

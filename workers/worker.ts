@@ -170,6 +170,7 @@ function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Prom
     prefix: config.keyPrefix,
     partitions: config.partitions,
     recovery: 'self',
+    takeover: config.takeover,
     source: new PostgresSource(pools.general),
     onNotice: notices(log),
   });

@@ -4,6 +4,7 @@ import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import { textOf } from '../redis/nodes.js';
 import type { ScriptSet } from '../scripts/loading.js';
+import type { Stand } from './heirs.js';
 import type { Past } from './reversals.js';
 
 export const COMMAND_TIMEOUT_MS = 2_000;
@@ -16,7 +17,7 @@ export interface NodeLife {
   readonly run: string;
 }
 
-export interface Inspection extends NodeLife {
+export interface Inspection extends NodeLife, Stand {
   readonly connection: Connection;
   /** All working scripts are loaded. */
   readonly scripts: boolean;
@@ -62,6 +63,7 @@ export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promi
   if (!role.includes('role:master') || !replicationId) throw new Error('the node is no master');
   if (!Array.isArray(exist)) throw exist instanceof Error ? exist : new Error('SCRIPT EXISTS was not answered');
   const life: NodeLife = { node, run: `${runId}-${replicationId}` };
+  const offset = Number(/master_repl_offset:(\d+)/.exec(role)?.[1] ?? 0);
   const open: number[] = [];
   const pasts = new Map<number, Past>();
   const closed: number[] = [];
@@ -77,5 +79,5 @@ export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promi
         openings: textOf(meta[4]),
       });
   }
-  return { ...life, connection, scripts: exist.every((one) => one === 1), open, pasts, closed };
+  return { ...life, replicationId, offset, connection, scripts: exist.every((one) => one === 1), open, pasts, closed };
 }

@@ -13,6 +13,7 @@
 import type { Batcher } from '../batch/batcher.js';
 import { ShardUnavailable } from '../errors.js';
 import type { Keys } from '../keys.js';
+import type { Connection } from '../redis/connection.js';
 import type { Link } from '../redis/link.js';
 import type { ScriptSet } from '../scripts/loading.js';
 import { partitionFence } from '../scripts/generated/partition-fence.js';
@@ -21,6 +22,7 @@ import { DirectCalls } from './direct.js';
 import { type Inspection, inspect } from './inspect.js';
 import { openPartition } from './open.js';
 import type { Reversals } from './reversals.js';
+import type { Takeover } from './takeover.js';
 
 /** How often nodes are looked at without a reason, and while partitions are closed. */
 const IDLE_MS = 1_000;
@@ -35,6 +37,8 @@ export interface RecoverySettings {
   readonly source: PersistedSource | undefined;
   readonly notice: NonNullable<EngineOptions['onNotice']>;
   readonly reversals: Reversals;
+  /** Undefined: failovers are the cluster's own business. */
+  readonly takeover: Takeover | undefined;
 }
 
 const NOT_OURS = 'it is persisted to Postgres, so that only a worker may open it';
@@ -53,6 +57,8 @@ export class Recovery {
   /** What was last told about a partition that does not open. */
   private readonly problems = new Map<number, string>();
   private readonly listeners = new Set<() => void>();
+  /** Connections whose end is a reason to look. */
+  private readonly attended = new WeakSet<Connection>();
   private closed = false;
 
   constructor(
@@ -62,6 +68,7 @@ export class Recovery {
 
   /** Looks at every node the topology names; called after each refresh. */
   follow(): void {
+    this.settings.takeover?.follow();
     const links = new Set(this.batcher.links);
     for (const [link, watch] of this.watches) {
       if (links.has(link)) continue;
@@ -115,6 +122,14 @@ export class Recovery {
     this.closed = true;
     for (const watch of this.watches.values()) clearTimeout(watch.timer);
     this.watches.clear();
+    this.settings.takeover?.close();
+  }
+
+  /** A process that dies closes its connections: looked at now, not with the next round. */
+  private attend(link: Link, connection: Connection): void {
+    if (this.attended.has(connection)) return;
+    this.attended.add(connection);
+    connection.onClose(() => this.soon(link, 0));
   }
 
   private soon(link: Link, ms: number): void {
@@ -140,6 +155,7 @@ export class Recovery {
       if (problem !== watch.problem && !this.closed)
         this.settings.notice({ level: 'warn', message: 'a node cannot be looked at', node: link.master.id, problem });
       watch.problem = problem;
+      this.settings.takeover?.unanswered(link.master, error);
     }
     watch.running = false;
     const again = watch.again;
@@ -150,6 +166,8 @@ export class Recovery {
   /** True: everything this node serves is open. */
   private async visit(link: Link): Promise<boolean> {
     const seen = await inspect(link, this.settings.keys, this.settings.scripts);
+    this.settings.takeover?.answered(link.master, seen);
+    this.attend(link, seen.connection);
     if (seen.scripts) {
       for (const partition of seen.open) this.isOpen(partition, link);
       for (const [partition, past] of seen.pasts) this.settings.reversals.look(partition, past);

@@ -8,6 +8,10 @@ export interface NodeView {
   readonly master: boolean;
   readonly masterId: string;
   readonly configEpoch: number;
+  /** The node that was asked. */
+  readonly myself: boolean;
+  /** Told never to take over by itself (`cluster-replica-no-failover`). */
+  readonly noFailover: boolean;
   /** As the asked node sees it: reachable and not suspected. */
   readonly online: boolean;
   /** Confirmed failed by a majority. */
@@ -43,6 +47,8 @@ export function parseNodes(text: string, asked: Endpoint): NodeView[] {
       master: flags.includes('master'),
       masterId: masterId === '-' ? '' : masterId,
       configEpoch: Number(epoch) || 0,
+      myself,
+      noFailover: flags.includes('nofailover'),
       online: (myself || link === 'connected') && !flags.includes('fail') && !flags.includes('fail?'),
       failed: flags.includes('fail'),
       slots,

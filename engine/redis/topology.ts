@@ -15,6 +15,8 @@ export interface Master {
   /** All replicas of the shard, and those that are reachable. */
   readonly replicas: number;
   readonly onlineReplicas: number;
+  /** Replicas that nobody has found to have failed. */
+  readonly standbys: readonly { readonly id: string; readonly endpoint: Endpoint }[];
   readonly partitions: readonly number[];
 }
 
@@ -244,6 +246,7 @@ function makeView(nodes: ReadonlyMap<string, NodeView>, partitions: Partitions):
       endpoint: node.endpoint,
       replicas: replicas.length,
       onlineReplicas: replicas.filter((replica) => replica.online).length,
+      standbys: replicas.filter(({ failed }) => !failed).map(({ id, endpoint }) => ({ id, endpoint })),
       partitions: masterOf.flatMap((master, partition) => (master?.id === node.id ? [partition] : [])),
     });
   }

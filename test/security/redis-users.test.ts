@@ -277,7 +277,8 @@ const FORBIDDEN_TO: Readonly<Partial<Record<RedisRole, readonly (readonly string
     ['CLUSTER', 'GETKEYSINSLOT', '0', '10'],
     ['HGETALL', '{hfbull}:partitions-hf:meta'],
   ],
-  worker: FORBIDDEN,
+  // Recovery asks replicas to take over, and nothing in ACL tells one word after the subcommand from another.
+  worker: FORBIDDEN.filter(([, sub]) => sub !== 'FAILOVER'),
   operator: [...FORBIDDEN, ['EVAL', 'return 1', '0'], ['HGETALL', '{hfbull}:partitions-hf:meta']],
   replica: [...FORBIDDEN, ['GET', KEY], ['INFO'], ['EVALSHA', SHA, '0']],
 };

@@ -6,6 +6,8 @@ export interface Proxy {
   readonly port: number;
   /** From now on requests pass and replies do not. */
   swallowReplies(): void;
+  /** New connections are refused from now on; those that there are stay. */
+  refuse(): void;
   /** Ends all connections and lets new ones pass normally. */
   cut(): void;
   /** Connections that had a request while replies were swallowed. */
@@ -49,6 +51,7 @@ export async function startProxy(target: number): Promise<Proxy> {
       swallowed = 0;
     },
     cut,
+    refuse: () => void server.close(),
     get swallowed() {
       return swallowed;
     },

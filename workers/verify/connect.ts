@@ -29,6 +29,8 @@ export async function connect(
       prefix: target.keyPrefix,
       partitions: target.partitions,
       recovery: source ? 'self' : 'external',
+      // Workers' business: the operator's user may not.
+      takeover: false,
       ...(source ? { source: source(pools) } : {}),
       ...(onNotice ? { onNotice } : {}),
     });
