@@ -9,6 +9,7 @@ import { claimTempDir, sweepTempDirs } from '../../stack/temp.js';
 import { FAULTS } from './nemesis/index.js';
 import type { Fault } from './nemesis/types.js';
 import { runOnce, type RunSummary } from './run.js';
+import { readSummaries, summaryText } from './summary.js';
 import { faultTable, runTable, totals } from './table.js';
 import { layProgram } from './world/program.js';
 
@@ -23,6 +24,7 @@ interface Options {
   pause: number;
   keep?: string;
   json?: string;
+  summary?: string[];
   list?: boolean;
   mutants?: boolean | string[];
 }
@@ -85,6 +87,10 @@ const program = new Command('chaos')
     'keep history, logs and data of every run there (default: those of failed runs, in the temp folder)',
   )
   .option('--json <file>', 'write the summaries of all runs there')
+  .option(
+    '--summary <files...>',
+    'run nothing: what the runs in these files (of --json) or folders (of --keep) came to together',
+  )
   .option('--list', 'name the faults and end')
   .option(
     '--mutants [names]',
@@ -96,6 +102,10 @@ async function main(): Promise<number> {
   const options = program.parse().opts<Options>();
   if (options.list) {
     for (const { name, describe } of FAULTS) console.log(`${name.padEnd(20)} ${describe}`);
+    return 0;
+  }
+  if (options.summary) {
+    console.log(summaryText(readSummaries(options.summary.map((path) => resolve(path)))));
     return 0;
   }
   await sweepTempDirs();

@@ -32,6 +32,8 @@ export interface RunSummary {
   readonly seed: number;
   readonly durationMs: number;
   readonly calls: number;
+  /** Of these, over the stream. Absent in results of before there were any. */
+  readonly streamCalls?: number;
   /** By op and outcome. */
   readonly operations: Record<string, Record<'ok' | 'failed' | 'unknown', number>>;
   readonly codes: Record<string, number>;
@@ -214,6 +216,7 @@ class Running {
       seed: this.options.seed,
       durationMs: Math.round(this.clock()),
       calls: calls.length,
+      streamCalls: calls.filter(({ over }) => over === 'stream').length,
       ...tallies(calls),
       events: verdict.events,
       faults: this.told.map((one, n) => ({ ...one, seen: seenDuring(calls, this.spans[n]!) })),

@@ -1,6 +1,6 @@
 /** What runs came to, for people. */
 import type { RunSummary } from './run.js';
-import { together } from './seen.js';
+import { type Seen, together } from './seen.js';
 
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map((row) => row.map(String));
@@ -19,24 +19,41 @@ export function runTable(summary: RunSummary): string {
   return [
     `seed ${seed}: ${violations.length === 0 ? 'no violation' : `${violations.length} VIOLATIONS`}`,
     table([['', 'ok', 'refused', 'unknown'], ...rows]),
-    `  ${summary.calls} calls, ${summary.events} events, ${summary.unknown} unknown; ${injected} faults of ${faults.length}, slowest recovery ${slowest} ms, drained in ${summary.drainedMs} ms`,
+    `  ${summary.calls} calls (${summary.streamCalls} by the stream), ${summary.events} events, ${summary.unknown} unknown; ${injected} faults of ${faults.length}, slowest recovery ${slowest} ms, drained in ${summary.drainedMs} ms`,
     `  ${gone}`,
     ...violations.slice(0, 10).map(({ point, what }) => `  point ${point}: ${what}`),
   ].join('\n');
 }
 
-/** Fault by fault: how long until everything sold again after it was healed, and what callers saw until then. */
-export function faultTable(summaries: readonly RunSummary[]): string {
+export interface FaultFigures {
+  readonly name: string;
+  readonly injected: number;
+  readonly notInjected: number;
+  /** From when it was healed until everything sold again. */
+  readonly medianMs: number;
+  readonly worstMs: number;
+  readonly seen: Seen;
+}
+
+/** Of those that were injected: how long until everything sold again, and what callers saw until then. */
+export function byFault(summaries: readonly RunSummary[]): FaultFigures[] {
   const byName = new Map<string, RunSummary['faults'][number][]>();
   for (const { faults } of summaries)
     for (const fault of faults) byName.set(fault.name, [...(byName.get(fault.name) ?? []), fault]);
-  const middle = (times: number[]) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
-  const rows = [...byName].map(([name, all]) => {
-    const times = all.map(({ recoveredMs }) => recoveredMs);
-    const { calls, unavailable, unknown, weaker, slowestMs } = together(all.map(({ seen }) => seen));
-    const injected = all.filter((fault) => fault.injected).length;
-    const recovery = [middle(times), Math.max(0, ...times)];
-    return [name, injected, all.length - injected, ...recovery, calls, unavailable, unknown, weaker, slowestMs];
+  return [...byName].map(([name, all]) => {
+    const injected = all.filter((fault) => fault.injected);
+    const times = injected.map(({ recoveredMs }) => recoveredMs).sort((a, b) => a - b);
+    const seen = together(injected.map((fault) => fault.seen));
+    const medianMs = times[Math.floor(times.length / 2)] ?? 0;
+    const notInjected = all.length - injected.length;
+    return { name, injected: injected.length, notInjected, medianMs, worstMs: times.at(-1) ?? 0, seen };
+  });
+}
+
+export function faultTable(summaries: readonly RunSummary[]): string {
+  const rows = byFault(summaries).map(({ name, injected, notInjected, medianMs, worstMs, seen }) => {
+    const { calls, unavailable, unknown, weaker, slowestMs } = seen;
+    return [name, injected, notInjected, medianMs, worstMs, calls, unavailable, unknown, weaker, slowestMs];
   });
   const recovery = ['recovery ms, median', 'worst'];
   const callers = ['calls', 'unavailable', 'unknown', 'weaker ack', 'slowest ms'];
