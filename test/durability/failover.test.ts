@@ -1,8 +1,11 @@
 /**
  * @alone: the master of one shard is killed while 5,000 reservations a second arrive, over all shards, whatever becomes of them.
  * Answers that were `replicated` are there afterwards; the other shards go on meanwhile, and callers of this one are told 503 until its
- * replica was opened. What was measured is printed; nothing is asserted about time.
+ * replica was opened. The worker asks the replica to take over, unless it lacks something. What was measured is printed; nothing is
+ * asserted about time.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openEngine } from '../../engine/index.js';
 import { EngineError } from '../../engine/errors.js';
@@ -86,6 +89,12 @@ async function replicaOf({ redis }: TestStack, masterPort: number) {
   throw new Error('the master has no replica');
 }
 
+/** Whether somebody has asked the node to take over: it says so in its log. */
+function wasAsked({ dir }: TestStack, { port }: { readonly port: number }): boolean {
+  const log = readFileSync(join(dir, 'logs', `redis-${port}.log`), 'utf8');
+  return log.includes('Forced failover user request accepted');
+}
+
 /** Partitions of the node, and the node. */
 async function victimOf({ redis }: TestStack, engine: Engine) {
   await redis!.refresh();
@@ -152,6 +161,7 @@ t.test(`a master is killed under ${RATE} reservations a second`, async (t) => {
   const [onDead] = dead;
   const elsewhere = items.findIndex((_, partition) => !dead.has(partition));
 
+  const replica = await replicaOf(stack, node.port);
   const arrivals = new Arrivals(engine);
   await sleep(AROUND_MS);
   node.kill('SIGKILL');
@@ -166,6 +176,7 @@ t.test(`a master is killed under ${RATE} reservations a second`, async (t) => {
     'callers of this shard are told when to ask again',
   );
   t.match(sold, { status: 201 }, 'those of another one are served');
+  t.ok(wasAsked(stack, replica), 'its replica was asked to take over');
   await sleep(AROUND_MS);
   await arrivals.stop();
 
@@ -238,4 +249,5 @@ t.test('a replica that lacks the last answers takes over: each of them has a rev
   const report = await verify({ partitions: engine.partitions, pool: pools.general, waitMs: PATIENCE_MS });
   t.same(report.problems, [], 'verify is clean');
   t.equal(report.counted.reversals, lost.length);
+  t.notOk(wasAsked(stack, replica), 'by the cluster, once it had noticed: nobody asked a replica that lacks answers');
 });
