@@ -1,5 +1,9 @@
-/** A TCP proxy that can be damaged while connections pass it: by kind of peer, by direction. */
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+/**
+ * A TCP proxy that can be damaged while connections pass it: by kind of peer, by direction. While nobody listens at its target it
+ * does not listen either: whoever comes is refused, as by the target itself.
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from '../../../stack/ports.js';
 
 /** Who opened a connection: told from its first bytes. */
 export interface Peer {
@@ -46,6 +50,9 @@ const SNIFF_BYTES = 512;
 const BUS_MAGIC = 'RCmb';
 const SENDER_AT = 40;
 const SENDER_BYTES = 40;
+const START_ATTEMPTS = 5;
+/** Between two looks whether the target listens again. */
+const WATCH_MS = 20;
 
 export async function startLink(target: number, host = '127.0.0.1'): Promise<Link> {
   const link = new TcpLink(target, host);
@@ -57,27 +64,60 @@ class TcpLink implements Link {
   readonly active = new Set<Active>();
   swallowed = 0;
   readonly pairs = new Set<Pair>();
-  private readonly server: Server;
+  port = 0;
+  private server: Server | undefined;
+  private watch: NodeJS.Timeout | undefined;
+  private closed = false;
 
   constructor(
     readonly target: number,
     readonly host: string,
-  ) {
-    this.server = createServer({ noDelay: true }, (socket) => {
+  ) {}
+
+  /** On a port of its own: not one that a connection leaving this machine could get while we do not listen. */
+  async listen(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      this.port = await freePort(this.host);
+      try {
+        return await this.open();
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** The target refuses. */
+  refused(): void {
+    if (!this.server) return;
+    this.server.close();
+    this.server = undefined;
+    this.watchFor();
+  }
+
+  private async open(): Promise<void> {
+    const server = createServer({ noDelay: true }, (socket) => {
       const pair = new Pair(this, socket);
       if (!pair.ended) this.pairs.add(pair);
     });
-  }
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port;
-  }
-
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen({ port: 0, host: this.host, backlog: 1_024 }, resolve);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port: this.port, host: this.host, backlog: 1_024 }, resolve);
     });
+    if (this.closed) server.close();
+    else this.server = server;
+  }
+
+  private watchFor(): void {
+    if (this.closed) return;
+    this.watch = setTimeout(() => {
+      const probe = connect({ port: this.target, host: this.host });
+      probe.on('connect', () => {
+        probe.destroy();
+        // Taken by somebody for the moment: tried again.
+        this.open().catch(() => this.watchFor());
+      });
+      probe.on('error', () => this.watchFor());
+    }, WATCH_MS);
   }
 
   damage(damage: Damage, of: (peer: Peer) => boolean = () => true): () => void {
@@ -103,8 +143,11 @@ class TcpLink implements Link {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.watch);
     this.reset();
-    await new Promise((resolve) => this.server.close(resolve));
+    const { server } = this;
+    if (server) await new Promise((resolve) => server.close(resolve));
   }
 
   private changed(): void {
@@ -133,6 +176,9 @@ class Pair {
       socket.on('error', () => undefined);
       socket.on('close', () => this.end());
     }
+    this.up.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') link.refused();
+    });
     this.apply();
   }
 
