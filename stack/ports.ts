@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { claimPort } from './port-claims.js';
 
 /**
  * Ports are picked below the range that Linux and macOS hand out for outgoing connections (32768 and up), so that a port saved
@@ -18,14 +19,14 @@ export function portIsFree(port: number, host = '127.0.0.1'): Promise<boolean> {
 }
 
 /**
- * Finds `count` different free ports. Another process may take one before it is used: who starts a server on them must be
- * ready to try again with others.
+ * Finds `count` different free ports and claims them until this process ends: no other that looks here is given one of them.
+ * Other programs may still take one before it is used: who starts a server on them must be ready to try again with others.
  */
 export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
   const found = new Set<number>();
   for (let attempt = 0; attempt < ATTEMPTS && found.size < count; attempt++) {
     const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
-    if (!found.has(port) && (await portIsFree(port, host))) found.add(port);
+    if (!found.has(port) && (await portIsFree(port, host)) && claimPort(port)) found.add(port);
   }
   if (found.size < count) throw new Error(`No ${count} free ports between ${LOWEST} and ${HIGHEST} on ${host}.`);
   return [...found];

@@ -13,6 +13,16 @@ export function claimTempDir(dir: string, owner: ProcessIdentity): void {
   writeFileSync(join(dir, OWNER), JSON.stringify(owner));
 }
 
+/** Whose temp folder it is; undefined where it is not known, or the folder is another user's. */
+export function ownerOf(dir: string): ProcessIdentity | undefined {
+  try {
+    if (statSync(dir).uid !== process.getuid?.()) return undefined;
+    return JSON.parse(readFileSync(join(dir, OWNER), 'utf8')) as ProcessIdentity;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Ends the processes and removes the folders that earlier test runs left behind because they were killed. Folders whose owner
  * runs, and folders without an owner file, are not touched.
@@ -20,14 +30,8 @@ export function claimTempDir(dir: string, owner: ProcessIdentity): void {
 export async function sweepTempDirs(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
     const dir = join(tmpdir(), name);
-    let owner: ProcessIdentity;
-    try {
-      if (statSync(dir).uid !== process.getuid?.()) continue;
-      owner = JSON.parse(readFileSync(join(dir, OWNER), 'utf8')) as ProcessIdentity;
-    } catch {
-      continue;
-    }
-    if (isRunning(owner)) continue;
+    const owner = ownerOf(dir);
+    if (!owner || isRunning(owner)) continue;
     for (const runDir of findRunDirs(dir, DEPTH)) await sweep(runDir);
     rmSync(dir, { recursive: true, force: true });
   }

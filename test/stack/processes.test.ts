@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { endProcess, identify, isRunning, stampOf } from '../../stack/identity.js';
+import { endProcess, identify, isRunning, type ProcessIdentity, stampOf } from '../../stack/identity.js';
+import { claimPort } from '../../stack/port-claims.js';
 import { freePorts, portIsFree } from '../../stack/ports.js';
 import { hasSetpriv, leftovers, spawnManaged, sweep } from '../../stack/processes.js';
 import { projectRoot } from '../../stack/project.js';
@@ -114,6 +116,26 @@ t.test('free ports are different and free, and a taken one is seen', async (t) =
   t.equal(await portIsFree(ports[1]!), true);
   server.close();
   await new Promise((resolve) => server.once('close', resolve));
+});
+
+t.test('a port that a running process has claimed is given to nobody else', (t) => {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = tempDir();
+  t.teardown(() => (before === undefined ? delete process.env.TMPDIR : (process.env.TMPDIR = before)));
+  const dir = join(tmpdir(), `holdfast-ports-${process.getuid!()}`);
+  mkdirSync(dir, { mode: 0o700 });
+  const claim = (name: string, owner: ProcessIdentity, port: number): void =>
+    writeFileSync(join(dir, name), JSON.stringify({ owner, ports: [port] }));
+  claim('running.json', identify(process.ppid)!, 20_001);
+  claim('ended.json', { pid: process.ppid, stamp: 'another-boot:1' }, 20_002);
+  t.equal(claimPort(20_001), false, 'of a process that runs');
+  t.equal(claimPort(20_002), true, 'of one that has ended');
+  t.equal(existsSync(join(dir, 'ended.json')), false);
+  t.equal(claimPort(20_003), true);
+  const mine = readdirSync(dir).find((name) => name.startsWith(`${process.pid}-`))!;
+  const own = JSON.parse(readFileSync(join(dir, mine), 'utf8')) as { ports: number[] };
+  t.strictSame(own.ports.slice(-2), [20_002, 20_003], 'what it was given stands there for the others');
+  t.end();
 });
 
 t.test('the state of a stack counts only while its owner runs', async (t) => {
