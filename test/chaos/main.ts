@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { identify } from '../../stack/identity.js';
+import { identify, isRunning } from '../../stack/identity.js';
 import { onShutdown, runCleanups } from '../../stack/processes.js';
-import { claimTempDir, sweepTempDirs } from '../../stack/temp.js';
+import { claimTempDir, ownerOf, sweepTempDirs } from '../../stack/temp.js';
 import { FAULTS } from './nemesis/index.js';
 import type { Fault } from './nemesis/types.js';
 import { runOnce, type RunSummary } from './run.js';
@@ -124,12 +124,12 @@ async function runSeeds(options: Options, base: string): Promise<number> {
   const first = options.seed ?? options.seeds?.[0] ?? Math.floor(Math.random() * 1_000_000);
   const last = options.seeds?.[1] ?? first;
   const durationMs = options.duration ?? (options.minutes ?? 1) * 60_000;
-  const compiled = await layProgram(join(base, 'program'));
+  // Several may keep what they make in one folder.
+  const compiled = await layProgram(mkdtempSync(join(base, 'program-')));
   const summaries: RunSummary[] = [];
   let failed = 0;
   for (let seed = first; seed <= last; seed++) {
-    const dir = join(base, `seed-${seed}`);
-    rmSync(dir, { recursive: true, force: true });
+    const dir = freshDir(base, seed);
     const { clients, pause: pauseMs } = options;
     const world = { program: compiled };
     const summary = await runOnce({
@@ -159,6 +159,18 @@ async function runSeeds(options: Options, base: string): Promise<number> {
   console.log(totals(summaries));
   if (failed === 0 && !options.keep) rmSync(base, { recursive: true, force: true });
   return failed === 0 ? 0 : 1;
+}
+
+/** An empty folder for a run; what an earlier run of this seed kept there is gone. */
+function freshDir(base: string, seed: number): string {
+  const dir = join(base, `seed-${seed}`);
+  const owner = ownerOf(dir);
+  if (owner && owner.pid !== process.pid && isRunning(owner))
+    throw new Error(`Seed ${seed} is being run in ${dir} by process ${owner.pid}: use another --keep, or other seeds.`);
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir);
+  claimTempDir(dir, identify(process.pid)!);
+  return dir;
 }
 
 /** One line that is written over on a terminal; lines of their own elsewhere. */

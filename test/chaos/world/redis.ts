@@ -11,6 +11,7 @@ import { until, withAdmin } from '../../../stack/redis-form.js';
 import { PortTaken } from '../../../stack/redis-node.js';
 import type { RedisPart, SeenNode } from '../world.js';
 import { type Link, startLink } from './link.js';
+import { whilePortTaken } from './port-taken.js';
 
 /** The node's own file with what it announces; a wildcard, because on the first start there is none. */
 const ANNOUNCE = 'announce.*conf';
@@ -61,20 +62,12 @@ class Part implements RedisPart {
     this.node.kill(signal);
   }
   async restart(options?: RestartOptions): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.node.restart(options);
-      } catch (error) {
-        // Somebody on this machine who looks for a free port holds it for a moment.
-        if (!(error instanceof PortTaken) || attempt === START_ATTEMPTS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      }
-    }
+    return whilePortTaken(
+      () => this.node.restart(options),
+      (error) => error instanceof PortTaken,
+    );
   }
 }
-
-const START_ATTEMPTS = 5;
-const AGAIN_MS = 500;
 
 export async function startRedis(options: RedisOptions): Promise<RedisParts> {
   const { masters, replicasPerMaster } = options;

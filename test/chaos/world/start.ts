@@ -9,6 +9,7 @@ import { withAdmin } from '../../../stack/redis-form.js';
 import type { AppPart, PostgresPart, RedisPart, World } from '../world.js';
 import { ChaosApp } from './apps.js';
 import { type Link, startLink } from './link.js';
+import { whilePortTaken } from './port-taken.js';
 import { layProgram } from './program.js';
 import { type RedisParts, startRedis } from './redis.js';
 
@@ -124,7 +125,11 @@ class ChaosWorld implements World {
       },
       port: pg.port,
       kill: (signal = 'SIGKILL') => pg.kill(signal),
-      restart: () => pg.restart(),
+      restart: () =>
+        whilePortTaken(
+          () => pg.restart(),
+          (error) => /could not bind|Address already in use/.test((error as Error).message),
+        ),
     };
   }
 
