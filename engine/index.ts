@@ -45,6 +45,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publishPersisted: (positions) => facade.publishPersisted(positions),
     sweep: (partition, max) => sweep(context, partition, max),
     dump: (partition) => facade.dump(partition),
+    read: (partition, names) => facade.read(partition, names),
   };
   return {
     stock: stockApi(context),

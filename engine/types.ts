@@ -233,6 +233,15 @@ export interface PartitionsApi {
   sweep(partition: number, max?: number): Promise<number>;
   /** Pages through everything a partition holds (verify, rebuild). */
   dump(partition: number): AsyncIterable<PartitionDump>;
+  /** Some of what a partition holds; what it does not hold is absent. Like pages, not all of one moment. */
+  read(partition: number, names: RecordNames): Promise<Required<PartitionDump>>;
+}
+
+/** Items by ref (`location:sku`), reservations and claims by id. */
+export interface RecordNames {
+  readonly items?: readonly string[];
+  readonly holds?: readonly string[];
+  readonly claims?: readonly string[];
 }
 
 export interface HoldLine extends ReservationLine {

@@ -2,7 +2,7 @@
 import type { ItemKind, Keys } from '../keys.js';
 import type { Connection, Reply } from '../redis/connection.js';
 import { textOf } from '../redis/nodes.js';
-import type { HoldRecord, PartitionDump, StockItem } from '../types.js';
+import type { HoldRecord, PartitionDump, RecordNames, StockItem } from '../types.js';
 import { readClaim, readHold, readItem, STOCK_FIELDS } from './records.js';
 
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -28,6 +28,38 @@ export async function* dumpPartition(
   if (refs.length > 0) yield { items: await readItems(connection, keys, partition, refs) };
   for await (const holds of records(connection, keys.fixed('holds', partition), readHold)) yield { holds };
   for await (const claims of records(connection, keys.fixed('claims', partition), readClaim)) yield { claims };
+}
+
+/** What a partition holds under some names. */
+export async function readRecords(
+  connection: Connection,
+  keys: Keys,
+  partition: number,
+  { items = [], holds = [], claims = [] }: RecordNames,
+): Promise<Required<PartitionDump>> {
+  const found: StockItem[] = [];
+  for (let at = 0; at < items.length; at += ITEMS_A_PAGE)
+    found.push(...(await readItems(connection, keys, partition, items.slice(at, at + ITEMS_A_PAGE))));
+  return {
+    items: found,
+    holds: await named(connection, keys.fixed('holds', partition), holds, readHold),
+    claims: await named(connection, keys.fixed('claims', partition), claims, readClaim),
+  };
+}
+
+async function named(
+  connection: Connection,
+  key: string,
+  ids: readonly string[],
+  read: (id: string, bytes: Buffer) => HoldRecord,
+): Promise<HoldRecord[]> {
+  const records: HoldRecord[] = [];
+  for (let at = 0; at < ids.length; at += RECORDS_A_PAGE) {
+    const page = ids.slice(at, at + RECORDS_A_PAGE);
+    const reply = await connection.run(['HMGET', key, ...page], COMMAND_TIMEOUT_MS);
+    for (const [n, bytes] of (reply as (Buffer | null)[]).entries()) if (bytes) records.push(read(page[n]!, bytes));
+  }
+  return records;
 }
 
 /** Refs of all items of the partition, each once. */

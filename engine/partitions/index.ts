@@ -16,8 +16,9 @@ import type {
   PartitionsApi,
   PartitionStatus,
   PersistedPosition,
+  RecordNames,
 } from '../types.js';
-import { dumpPartition } from './dump.js';
+import { dumpPartition, readRecords } from './dump.js';
 import { readLog, readLogs } from './log.js';
 import { RecordError } from './records.js';
 
@@ -103,6 +104,10 @@ export class PartitionsFacade implements Omit<PartitionsApi, 'sweep'> {
 
   async *dump(partition: number): AsyncGenerator<PartitionDump> {
     yield* dumpPartition(await this.connection(partition), this.keys, partition);
+  }
+
+  async read(partition: number, names: RecordNames): Promise<Required<PartitionDump>> {
+    return this.on(partition, (connection) => readRecords(connection, this.keys, partition, names));
   }
 
   private async statusOf(link: Link, partitions: readonly number[]): Promise<PartitionStatus[]> {

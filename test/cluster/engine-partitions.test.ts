@@ -2,6 +2,7 @@ import t from 'tap';
 import { openCore } from '../../engine/core.js';
 import { InvalidArgument, ShardUnavailable } from '../../engine/errors.js';
 import { openEngine } from '../../engine/index.js';
+import type { HoldRecord, StockItem } from '../../engine/types.js';
 import { freePorts } from '../../stack/ports.js';
 import { spawnManaged } from '../../stack/processes.js';
 import { findRedis } from '../../stack/redis-binary.js';
@@ -42,6 +43,32 @@ t.test('the log is read in whole entries, in order, from any position', async (t
     all.map(({ seq }) => seq),
   );
   t.strictSame(await core.partitions.readLog(partition, { epoch: epoch + 1, seq: 0 }, 10), []);
+});
+
+t.test('records are read by name as pages have them, more than a page of them too', async (t) => {
+  const { url, prefix } = await testCluster();
+  const core = await testCore({ redis: url, prefix });
+  const partition = 40;
+  const item = itemIn(core, partition);
+  await stockUp(core, item, 10_000);
+  const ids = Array.from({ length: 620 }, (_, n) => `r${n}`);
+  await Promise.all(ids.map((id) => reserve(core, item, id)));
+  const paged = { items: [] as StockItem[], holds: [] as HoldRecord[] };
+  for await (const page of core.partitions.dump(partition)) {
+    paged.items.push(...(page.items ?? []));
+    paged.holds.push(...(page.holds ?? []));
+  }
+  const read = await core.partitions.read(partition, {
+    items: [item, `${item}-not`],
+    holds: ['not', ...ids],
+    claims: ids,
+  });
+  const byId = (x: HoldRecord, y: HoldRecord) => (x.id < y.id ? -1 : 1);
+  t.equal(read.holds.length, 620);
+  t.strictSame([...read.holds].sort(byId), paged.holds.sort(byId));
+  t.strictSame(read.items, paged.items);
+  t.strictSame(read.claims, []);
+  t.strictSame(await core.partitions.read(partition, {}), { items: [], holds: [], claims: [] });
 });
 
 t.test('marking persisted trims exactly up to the position, only grows, and refuses what lies ahead', async (t) => {
