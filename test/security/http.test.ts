@@ -20,7 +20,10 @@ const KNOWN_PIECES: readonly string[] = [
   ...['to', 'WORKER_FUNCTIONS', 'granted', 'table'].map((piece) => `workers/db/roles.ts: ${piece}`),
   ...['HOLD_COLUMNS', 'table'].map((piece) => `workers/drain/record-statements.ts: ${piece}`),
   ...['RECORD', 'KEPT_IDS'].map((piece) => `workers/recovery/source.ts: ${piece}`),
-  ...['record', "sum('"].map((piece) => `workers/verify/ledger.ts: ${piece}`),
+  ...["sum('"].map((piece) => `workers/verify/ledger.ts: ${piece}`),
+  ...['COLUMNS', 'RECORD', 'SELECT', 'condition', 'kept', 'key', 'name'].map(
+    (piece) => `workers/verify/persisted.ts: ${piece}`,
+  ),
   ...['LONGEST', 'ROW'].map((piece) => `workers/verify/chain.ts: ${piece}`),
 ];
 

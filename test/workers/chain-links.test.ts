@@ -8,9 +8,8 @@ import { prepareDatabase } from '../../workers/db/prepare.js';
 import { persist, persistAll, readPosition } from '../../workers/drain/persist.js';
 import { KIND } from '../../workers/kinds.js';
 import { type ChainHead, checkChain } from '../../workers/verify/chain.js';
-import { readPersisted } from '../../workers/verify/ledger.js';
 import { Problems } from '../../workers/verify/problems.js';
-import { openDatabase, type TestDatabase } from './database.js';
+import { checkDatabase, openDatabase, type TestDatabase } from './database.js';
 import { cut, History, randomOf } from './history.js';
 
 let database: TestDatabase;
@@ -42,7 +41,7 @@ t.test('a batch that is refused leaves no link, and the next one goes on', async
     t.same(position, next, 'read again it is the same');
   }
   const problems = new Problems();
-  await readPersisted(database.pools.general, partition, { problems, heads: new Map(), wholeChain: true });
+  await checkDatabase(database.pools, partition, { problems, heads: new Map(), wholeChain: true });
   t.same(problems.list, []);
 });
 
@@ -62,7 +61,7 @@ t.test('a transaction that is tried a second time, for an id that is used again,
   t.same(rows, [{ state: 1 }], 'the row was there and was written over');
   const problems = new Problems();
   const heads = new Map<number, ChainHead>();
-  await readPersisted(database.pools.general, partition, { problems, heads, wholeChain: true });
+  await checkDatabase(database.pools, partition, { problems, heads, wholeChain: true });
   t.same(
     problems.list.filter(({ subject }) => subject === 'ledger chain'),
     [],

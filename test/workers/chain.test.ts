@@ -2,9 +2,8 @@ import type pg from 'pg';
 import t from 'tap';
 import { persist, readPosition } from '../../workers/drain/persist.js';
 import { type ChainHead, chainEnds, chainHeads, checkChain } from '../../workers/verify/chain.js';
-import { readPersisted } from '../../workers/verify/ledger.js';
 import { Problems } from '../../workers/verify/problems.js';
-import { openDatabase, type TestDatabase } from './database.js';
+import { checkDatabase, openDatabase, type TestDatabase } from './database.js';
 import { cut, History, randomOf } from './history.js';
 
 const PARTITION = 1;
@@ -72,12 +71,12 @@ t.test('a ledger that nobody touched is as it was written, whatever texts are in
   t.ok(all.length > 250 && all.some(({ first, last }) => first === last), `${all.length} links`);
   const problems = new Problems();
   const heads = new Map<number, ChainHead>();
-  await readPersisted(database.pools.general, PARTITION, { problems, heads, wholeChain: true });
+  await checkDatabase(database.pools, PARTITION, { problems, heads, wholeChain: true });
   t.same(problems.list, []);
   t.equal(heads.get(PARTITION)?.seq, last);
   t.equal(await found([]), undefined);
   for (const partition of [0, 2, 3]) {
-    await readPersisted(database.pools.general, partition, { problems, heads, wholeChain: true });
+    await checkDatabase(database.pools, partition, { problems, heads, wholeChain: true });
     t.same(problems.list, [], 'a partition without movements');
   }
 });
@@ -183,7 +182,7 @@ t.test('each way to change the chain is found and named', async (t) => {
 
 t.test('a chain made anew fits the ledger, and not what was noted of the old one', async (t) => {
   const heads = new Map<number, ChainHead>();
-  await readPersisted(database.pools.general, PARTITION, { problems: new Problems(), heads, wholeChain: true });
+  await checkDatabase(database.pools, PARTITION, { problems: new Problems(), heads, wholeChain: true });
   const noted = chainHeads(JSON.stringify({ chain: chainEnds(heads) })).get(PARTITION)!;
   t.equal(await found([], noted), undefined);
   const anew = [
@@ -201,7 +200,7 @@ t.test('a chain made anew fits the ledger, and not what was noted of the old one
 
 t.test('what was added is checked without reading the rest again', async (t) => {
   const heads = new Map<number, ChainHead>();
-  await readPersisted(database.pools.general, PARTITION, { problems: new Problems(), heads, wholeChain: true });
+  await checkDatabase(database.pools, PARTITION, { problems: new Problems(), heads, wholeChain: true });
   const half = (await links())[120]!;
   const { rows } = await database.pools.general.query<{ hash: Buffer }>(
     'SELECT hash FROM ledger_chain WHERE partition = $1 AND last_seq = $2',

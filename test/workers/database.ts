@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { startPostgres, type Postgres } from '../../stack/postgres.js';
 import { openPools, type Pools } from '../../workers/db/pools.js';
 import { prepareDatabase } from '../../workers/db/prepare.js';
+import { checkItself, type SelfCheck } from '../../workers/verify/ledger.js';
+import { inSnapshot, readPosition } from '../../workers/verify/persisted.js';
 
 export interface TestDatabase {
   readonly postgres: Postgres;
@@ -28,4 +30,11 @@ export async function openDatabase(partitions = 4, options: { migrated?: boolean
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Compares what Postgres has of a partition with itself. */
+export async function checkDatabase(pools: Pools, partition: number, check: SelfCheck): Promise<void> {
+  await inSnapshot(pools.general, async (client) =>
+    checkItself(client, partition, await readPosition(client, partition), check),
+  );
 }

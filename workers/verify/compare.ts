@@ -1,18 +1,25 @@
 import type { HoldRecord, StockItem } from '../../engine/types.js';
 import { limits } from '../../engine/scripts/generated/limits.js';
-import type { PersistedItem, PersistedPartition } from './ledger.js';
+import type { Table } from './digest.js';
+import type { PersistedItem, PersistedRows } from './persisted.js';
 
-/** Everything a partition holds in Redis. */
-export interface LivePartition {
+/** Records of a partition as Redis has them, by ref or id. */
+export interface LiveRecords {
   readonly items: Map<string, StockItem>;
   readonly holds: Map<string, HoldRecord>;
   readonly claims: Map<string, HoldRecord>;
-  /** Nothing changed while it was read. */
-  readonly quiet: boolean;
 }
 
-/** Subject → how Redis and Postgres differ about it. */
-export type Differences = Map<string, string>;
+/** How Redis and Postgres differ about a record. */
+export interface Difference {
+  readonly table: Table;
+  /** Ref or id. */
+  readonly key: string;
+  readonly detail: string;
+}
+
+/** By subject. */
+export type Differences = Map<string, Difference>;
 
 export interface Comparison {
   /** Counts of items, by ref. A busy item differs nearly always: the ledger decides (see `verify.ts`). */
@@ -21,22 +28,23 @@ export interface Comparison {
   readonly others: Differences;
 }
 
-/** Compares a partition as both have it. `now`: ms, for records that Redis may have forgotten by then. */
-export function compare(live: LivePartition, persisted: PersistedPartition, now: number): Comparison {
+/** Compares records as both have them. `now`: ms, for those that Redis may have forgotten by then. */
+export function compare(live: LiveRecords, persisted: PersistedRows, now: number): Comparison {
   const counts: Differences = new Map();
   const others: Differences = new Map();
-  const note = (differences: Differences, subject: string, difference: string | undefined) => {
-    if (difference) differences.set(subject, difference);
+  const note = (differences: Differences, subject: string, table: Table, key: string, detail: string | undefined) => {
+    if (detail) differences.set(subject, { table, key, detail });
   };
   for (const ref of union(live.items, persisted.items)) {
     const [a, b] = [live.items.get(ref), persisted.items.get(ref)];
-    note(counts, ref, countDifference(a, b));
-    if (a && b) note(others, `settings of ${ref}`, settingsDifference(a, b));
+    note(counts, ref, 'items', ref, countDifference(a, b));
+    if (a && b) note(others, `settings of ${ref}`, 'items', ref, settingsDifference(a, b));
   }
   for (const table of ['holds', 'claims'] as const) {
     const name = table === 'holds' ? 'reservation' : 'claim';
     for (const id of union(live[table], persisted[table])) {
-      note(others, `${name} ${id}`, recordDifference(live[table].get(id), persisted[table].get(id), now));
+      const difference = recordDifference(live[table].get(id), persisted[table].get(id), now);
+      note(others, `${name} ${id}`, table, id, difference);
     }
   }
   return { counts, others };
@@ -92,14 +100,15 @@ function lineText({ lines }: HoldRecord): string {
 }
 
 /** Clocks differ: what is about to be forgotten may be gone already. */
-const CLOCK_MS = 60_000;
+export const CLOCK_MS = 60_000;
+/** How long Redis remembers ended records: sold ones (also when they were returned), others. */
+export const KEPT_MS = { sold: limits.return_window_seconds * 1_000, ended: limits.retention_seconds * 1_000 } as const;
 
 /** Redis forgets ended records after their retention; Postgres keeps them longer. */
-function mayBeForgotten(record: HoldRecord, now: number): boolean {
-  if (record.resolvedAt === 0) return false;
-  const long = record.state === 'confirmed' || record.state === 'returned';
-  const seconds = long ? limits.return_window_seconds : limits.retention_seconds;
-  return record.resolvedAt + seconds * 1_000 - CLOCK_MS <= now;
+export function mayBeForgotten({ state, resolvedAt }: HoldRecord, now: number): boolean {
+  if (resolvedAt === 0 || state === 'held' || state === 'pending') return false;
+  const kept = state === 'confirmed' || state === 'returned' ? KEPT_MS.sold : KEPT_MS.ended;
+  return resolvedAt + kept - CLOCK_MS <= now;
 }
 
 /**
@@ -108,5 +117,5 @@ function mayBeForgotten(record: HoldRecord, now: number): boolean {
  */
 function mayBeRemoved(record: HoldRecord, now: number): boolean {
   if (record.state !== 'confirmed' && record.state !== 'returned') return false;
-  return record.deadline + limits.return_window_seconds * 1_000 <= now;
+  return record.deadline + KEPT_MS.sold <= now;
 }

@@ -16,6 +16,8 @@ export interface VerifyReport {
     holds: number;
     claims: number;
     movements: number;
+    /** Records that were read from Postgres one by one: their digests were not those of Redis, which selling alone explains. */
+    rows: number;
     /** Answers that were taken back and are recorded as such, in the ledger's whole life: no problem, but worth knowing. */
     reversals: number;
   };

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import type { PartitionsApi, PartitionStatus, StockItem } from '../../engine/types.js';
 import { chainEnds, type ChainHead } from './chain.js';
-import { compare, type Differences, type LivePartition } from './compare.js';
-import { heldUnits, readPersisted } from './ledger.js';
+import type { Difference, Differences } from './compare.js';
+import { heldUnits } from './ledger.js';
+import { type LivePartition, type Look, lookAgain, lookAt, readLive, statusOf } from './look.js';
 import { checkParts } from './parts.js';
 import { Problems, type VerifyReport } from './problems.js';
 
@@ -40,6 +41,7 @@ export async function verify(given: VerifyOptions): Promise<VerifyReport> {
     holds: 0,
     claims: 0,
     movements: 0,
+    rows: 0,
     reversals: await countReversals(options.pool),
   };
   const { partitions, pool } = options;
@@ -53,7 +55,8 @@ export async function verify(given: VerifyOptions): Promise<VerifyReport> {
       const until = halted.has(partition) ? 0 : Math.max(budget, Date.now() + Math.min(waitMs, LEAST_WAIT_MS));
       const found = await verifyPartition(options, partition, until, problems);
       counted.partitions++;
-      for (const key of ['items', 'holds', 'claims', 'movements'] as const) counted[key] += found[key];
+      counted.rows += found.rows;
+      for (const key of ['items', 'holds', 'claims', 'movements'] as const) counted[key] += found.counted[key];
     }
     options.onProgress?.(partition + 1, partitions.count);
   }
@@ -70,7 +73,7 @@ export async function verify(given: VerifyOptions): Promise<VerifyReport> {
  *   metrics of its own and makes differences that are none
  */
 export async function verifyOne(options: VerifyOptions, partition: number): Promise<Problems | undefined> {
-  const status = (await options.partitions.status()).find((one) => one.partition === partition);
+  const status = await statusOf(options.partitions, partition);
   if (!status?.open) return undefined;
   const problems = new Problems();
   await verifyPartition(options, partition, Date.now() + (options.waitMs ?? WAIT_MS), problems);
@@ -100,64 +103,67 @@ async function checkStatus(partitions: PartitionsApi, problems: Problems): Promi
   return reachable;
 }
 
-/** What has not agreed yet. Counts are those that were read first: the ledger must have them under their version. */
+/** What has not agreed yet. */
 interface Suspicion {
-  counts: Map<string, { item: StockItem | undefined; difference: string }>;
-  others: Differences;
+  /** Counts as they were read first: the ledger must have them under their version. */
+  readonly counts: Map<string, { item: StockItem | undefined; difference: Difference }>;
+  readonly others: Differences;
+  /** By subject: what Redis does not agree with itself about. */
+  sums: Map<string, string>;
+  /** Events that Postgres did not have when Redis had been looked at last. */
+  behind: number;
 }
 
-async function verifyPartition(options: VerifyOptions, partition: number, until: number, problems: Problems) {
+interface Found {
+  readonly counted: Look['counted'];
+  readonly rows: number;
+}
+
+async function verifyPartition(
+  options: VerifyOptions,
+  partition: number,
+  until: number,
+  problems: Problems,
+): Promise<Found> {
   const live = await readLive(options.partitions, partition);
-  const persisted = await readPersisted(options.pool, partition, {
+  const look = await lookAt(options.pool, partition, live, {
     problems,
     heads: options.heads ?? new Map<number, ChainHead>(),
     wholeChain: options.wholeChain ?? true,
   });
-  const { counts, others } = compare(live, persisted, Date.now());
+  const { counts, others } = look;
   const suspicion: Suspicion = {
     counts: new Map([...counts].map(([ref, difference]) => [ref, { item: live.items.get(ref), difference }])),
-    others: new Map([...others, ...checkLive(live)]),
+    others,
+    // Postgres was compared with itself: where all is as there, there is nothing more to be found.
+    sums: counts.size + others.size > 0 ? checkLive(live) : new Map<string, string>(),
+    behind: 0,
   };
+  let { rows } = look;
   await clearByLedger(options.pool, suspicion);
   const looks = until > 0 && (options.waitMs ?? WAIT_MS) > 0 ? LEAST_LOOKS : 0;
-  for (
-    let look = 0;
-    (suspicion.counts.size > 0 || suspicion.others.size > 0) && (look < looks || Date.now() < until);
-    look++
-  ) {
+  let looked = 0;
+  for (; isSuspicious(suspicion) && (looked < looks || Date.now() < until); looked++) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     await clearByLedger(options.pool, suspicion);
-    if (suspicion.counts.size > 0 || suspicion.others.size > 0) await clearByReading(options, partition, suspicion);
+    if (isSuspicious(suspicion)) rows += await clearByReading(options, partition, suspicion, until);
   }
-  await report(options, partition, suspicion, persisted.seq, problems);
-  const { items, holds, claims, movements } = persisted;
-  return { items: items.size, holds: holds.size, claims: claims.size, movements };
+  if (looked === 0) suspicion.behind = await lag(options.partitions, partition, look.seq);
+  report(partition, suspicion, problems);
+  return { counted: look.counted, rows };
 }
 
-async function readLive(partitions: PartitionsApi, partition: number): Promise<LivePartition> {
-  const live: LivePartition & { quiet: boolean } = {
-    items: new Map(),
-    holds: new Map(),
-    claims: new Map(),
-    quiet: false,
-  };
-  const before = await seqOf(partitions, partition);
-  for await (const page of partitions.dump(partition)) {
-    for (const item of page.items ?? []) live.items.set(`${item.location}:${item.sku}`, item);
-    for (const hold of page.holds ?? []) live.holds.set(hold.id, hold);
-    for (const claim of page.claims ?? []) live.claims.set(claim.id, claim);
-  }
-  live.quiet = before !== undefined && before === (await seqOf(partitions, partition));
-  return live;
+function isSuspicious({ counts, others, sums }: Suspicion): boolean {
+  return counts.size > 0 || others.size > 0 || sums.size > 0;
 }
 
-async function seqOf(partitions: PartitionsApi, partition: number): Promise<number | undefined> {
-  return (await partitions.status()).find((status) => status.partition === partition)?.seq;
+async function lag(partitions: PartitionsApi, partition: number, persisted: number): Promise<number> {
+  return Math.max(0, ((await statusOf(partitions, partition))?.seq ?? 0) - persisted);
 }
 
 /** Takes off what the ledger has with the very same counts: then both agreed at that version. */
-async function clearByLedger(pool: pg.Pool, suspicion: Suspicion): Promise<void> {
-  const items = [...suspicion.counts.values()].flatMap(({ item }) => item ?? []);
+async function clearByLedger(pool: pg.Pool, { counts }: Suspicion): Promise<void> {
+  const items = [...counts.values()].flatMap(({ item }) => item ?? []);
   if (items.length === 0) return;
   const { rows } = await pool.query<{ ref: string }>(
     `SELECT w.ref FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
@@ -173,63 +179,58 @@ async function clearByLedger(pool: pg.Pool, suspicion: Suspicion): Promise<void>
       items.map((item) => item.updatedAt),
     ],
   );
-  for (const { ref } of rows) suspicion.counts.delete(ref);
+  for (const { ref } of rows) counts.delete(ref);
 }
 
-/** Takes off what agrees now: something that agreed once and changed since is just being sold. */
+/**
+ * Takes off what agrees now: something that agreed once and changed since is just being sold.
+ * @returns rows that Postgres sent
+ */
 async function clearByReading(
-  { partitions, pool }: VerifyOptions,
+  options: VerifyOptions,
   partition: number,
   suspicion: Suspicion,
-): Promise<void> {
-  const live = await readLive(partitions, partition);
-  const persisted = await readPersisted(pool, partition);
-  const again = compare(live, persisted, Date.now());
-  const differing = new Map([...again.others, ...checkLive(live)]);
-  for (const [subject] of suspicion.others) {
-    const difference = differing.get(subject);
+  until: number,
+): Promise<number> {
+  const names = { items: new Set(suspicion.counts.keys()), holds: new Set<string>(), claims: new Set<string>() };
+  for (const { table, key } of suspicion.others.values()) names[table].add(key);
+  const again = await lookAgain(options, partition, names, until);
+  for (const subject of suspicion.others.keys()) {
+    const difference = again.others.get(subject);
     if (difference) suspicion.others.set(subject, difference);
     else suspicion.others.delete(subject);
   }
   // Counts that the ledger cannot vouch for (an item that one side lacked, a version that was lost) may be equal by now.
   for (const [ref, { item }] of suspicion.counts) {
     const difference = again.counts.get(ref);
-    if (difference) suspicion.counts.set(ref, { item: item ?? live.items.get(ref), difference });
+    if (difference) suspicion.counts.set(ref, { item: item ?? again.live.items.get(ref), difference });
     else suspicion.counts.delete(ref);
   }
+  if (suspicion.sums.size > 0) suspicion.sums = checkLive(await readLive(options.partitions, partition));
+  suspicion.behind = again.behind;
+  return again.rows;
 }
 
 /** What Redis holds must agree with itself. Pages of a partition in use do not; then what agrees with Postgres is enough. */
-function checkLive(live: LivePartition): Differences {
-  const differences: Differences = new Map();
+function checkLive(live: LivePartition): Map<string, string> {
+  const differences = new Map<string, string>();
   const held = heldUnits(live.holds.values());
-  for (const [ref, item] of live.items) {
+  for (const [ref, { available, reserved, sold }] of live.items) {
     const units = held.get(ref) ?? 0;
-    if (live.quiet && units !== item.reserved) {
-      differences.set(`holds of ${ref}`, `make ${units} reserved units, the item says ${item.reserved} (Redis)`);
-    }
-    if (item.available < 0 || item.reserved < 0 || item.sold < 0) {
-      differences.set(
-        `counts of ${ref}`,
-        `available ${item.available}, reserved ${item.reserved}, sold ${item.sold} (Redis)`,
-      );
-    }
+    if (live.quiet && units !== reserved)
+      differences.set(`holds of ${ref}`, `make ${units} reserved units, the item says ${reserved} (Redis)`);
+    if (available < 0 || reserved < 0 || sold < 0)
+      differences.set(`counts of ${ref}`, `available ${available}, reserved ${reserved}, sold ${sold} (Redis)`);
   }
   return differences;
 }
 
-async function report(
-  { partitions }: VerifyOptions,
-  partition: number,
-  { counts, others }: Suspicion,
-  seq: number,
-  problems: Problems,
-): Promise<void> {
-  if (counts.size === 0 && others.size === 0) return;
-  const status = (await partitions.status()).find((one) => one.partition === partition);
-  if (status && status.seq > seq) {
-    problems.add(partition, 'partition', `${status.seq - seq} events are not in Postgres yet (is a worker running?)`);
-  }
-  for (const [ref, { difference }] of counts) problems.add(partition, ref, difference);
-  for (const [subject, difference] of others) problems.add(partition, subject, difference);
+function report(partition: number, suspicion: Suspicion, problems: Problems): void {
+  if (!isSuspicious(suspicion)) return;
+  const { counts, others, sums, behind } = suspicion;
+  if (behind > 0)
+    problems.add(partition, 'partition', `${behind} events are not in Postgres yet (is a worker running?)`);
+  for (const [ref, { difference }] of counts) problems.add(partition, ref, difference.detail);
+  for (const [subject, { detail }] of others) problems.add(partition, subject, detail);
+  for (const [subject, detail] of sums) problems.add(partition, subject, detail);
 }
