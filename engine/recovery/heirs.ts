@@ -15,6 +15,8 @@ export interface Heir extends Stand {
   readonly id: string;
   /** Empty: it is a master. */
   readonly masterId: string;
+  /** Of its process, in whole seconds. */
+  readonly uptimeSeconds: number;
   /** Its link to the master stands: the master lives, whatever we see. */
   readonly following: boolean;
   /** It is being copied to, so what it has is no whole. */
@@ -58,32 +60,34 @@ export async function askHeir(endpoint: Endpoint, settings: ConnectionSettings):
       [
         ['CLUSTER', 'NODES'],
         ['INFO', 'replication'],
+        ['INFO', 'server'],
       ],
       REPLY_TIMEOUT_MS,
     );
-    const [nodes, info] = replies.map((reply) => {
+    const [nodes, ...info] = replies.map((reply) => {
       if (reply instanceof Error) throw reply;
       return textOf(reply);
     });
-    return { heir: readHeir(nodes!, info!, endpoint), connection };
+    return { heir: readHeir(nodes!, info.join('\n'), endpoint), connection };
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
-/** From CLUSTER NODES and INFO replication of the node at `endpoint`. @throws Error when it does not find itself */
-export function readHeir(clusterNodes: string, replication: string, endpoint: Endpoint): Heir {
+/** From CLUSTER NODES and INFO (replication, server) of the node at `endpoint`. @throws Error when it does not find itself */
+export function readHeir(clusterNodes: string, info: string, endpoint: Endpoint): Heir {
   const nodes = parseNodes(clusterNodes, endpoint);
   const self = nodes.find(({ myself }) => myself);
   if (!self) throw new Error('the node does not name itself');
-  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(replication)?.[1] ?? '';
+  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
   const voting = nodes.filter(({ master, slots }) => master && slots.length > 0);
   return {
     id: self.id,
     masterId: self.master ? '' : self.masterId,
     replicationId: field('master_replid'),
     offset: Number(field('slave_repl_offset')) || 0,
+    uptimeSeconds: Number(field('uptime_in_seconds')) || 0,
     following: field('master_link_status') === 'up',
     copying: field('master_sync_in_progress') !== '0',
     barred: self.noFailover,
@@ -97,8 +101,14 @@ export function readHeir(clusterNodes: string, replication: string, endpoint: En
  * The replica that should take over, or why none is asked: then it is left to Redis' own election. Everybody who asks the same
  * replicas chooses the same: two candidates could split the votes, and then nobody is elected for four node timeouts.
  * @param known where the master stood a moment before it was last heard of
+ * @param replaced seconds since nodes were last replaced as masters, by id
  */
-export function chooseHeir(masterId: string, known: Stand, heirs: readonly Heir[]): Heir | string {
+export function chooseHeir(
+  masterId: string,
+  known: Stand,
+  heirs: readonly Heir[],
+  replaced: ReadonlyMap<string, number>,
+): Heir | string {
   if (heirs.some(({ following }) => following)) return 'a replica still follows it';
   if (heirs.some(({ masterFailed }) => masterFailed)) return 'the cluster elects a replica by itself';
   const [best] = [...heirs].sort((a, b) => b.offset - a.offset || (a.id < b.id ? -1 : 1));
@@ -109,5 +119,9 @@ export function chooseHeir(masterId: string, known: Stand, heirs: readonly Heir[
   if (best.replicationId !== known.replicationId || best.offset < known.offset)
     return 'its replica lacks what the master had when it was last heard of';
   if (best.voters < best.quorum) return `${best.voters} masters can vote, ${best.quorum} have to`;
+  // Masters vote about the same master once in two node timeouts, and a process holds an election once in four: a vote that is
+  // lost now would only be in the way of the cluster's own.
+  const ago = replaced.get(best.id);
+  if (replaced.has(masterId) || (ago !== undefined && best.uptimeSeconds >= ago)) return 'it was replaced a moment ago';
   return best;
 }

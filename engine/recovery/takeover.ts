@@ -23,6 +23,8 @@ const AGAIN_MS = 500;
 const ELECTION_MS = 1_000;
 const REFRESH_MS = 50;
 const COMMAND_TIMEOUT_MS = 1_000;
+/** Two replacements of a node so close to each other are the cluster's business: four node timeouts of 15 s, its default. */
+const REPLACED_MS = 60_000;
 /** A master's answer to CLUSTER FAILOVER. */
 const PROMOTED = /You should send CLUSTER FAILOVER to a replica/;
 
@@ -43,6 +45,8 @@ interface Refusal {
 export class Takeover {
   /** What masters said when they last answered; `before` is older by ON_ITS_WAY_MS at least. */
   private readonly heard = new Map<string, { last: Heard; before: Heard | undefined }>();
+  /** When masters ceased to be any. */
+  private readonly replaced = new Map<string, number>();
   private readonly refusals = new Map<string, Refusal>();
   private working = false;
   private closed = false;
@@ -78,7 +82,13 @@ export class Takeover {
   /** Forgets masters that serve nothing any more. */
   follow(): void {
     const { masters } = this.topology.view;
-    for (const id of this.heard.keys()) if (!masters.has(id)) this.heard.delete(id);
+    const now = performance.now();
+    for (const [id, at] of this.replaced) if (now - at > REPLACED_MS) this.replaced.delete(id);
+    for (const id of this.heard.keys())
+      if (!masters.has(id)) {
+        this.heard.delete(id);
+        this.replaced.set(id, now);
+      }
     for (const id of this.refusals.keys()) if (!masters.has(id)) this.refusals.delete(id);
   }
 
@@ -118,7 +128,7 @@ export class Takeover {
       asked.push(...(await this.askAll(master)));
       const stand = known.before ?? known.last;
       const heirs = asked.map(({ heir }) => heir);
-      const heir = chooseHeir(id, stand, heirs);
+      const heir = chooseHeir(id, stand, heirs, this.replacedAgo());
       if (typeof heir === 'string') throw new Error(heir);
       // Back meanwhile: a look has told so.
       if (this.refusals.get(id) !== refusal || this.closed) return;
@@ -144,6 +154,11 @@ export class Takeover {
       for (const { connection } of asked) connection.close();
     }
     await this.settle(id);
+  }
+
+  private replacedAgo(): ReadonlyMap<string, number> {
+    const now = performance.now();
+    return new Map([...this.replaced].map(([id, at]) => [id, (now - at) / 1_000]));
   }
 
   /** @throws Error when one of them does not answer: it may be the one that has most. */

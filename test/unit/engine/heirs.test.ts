@@ -19,6 +19,7 @@ const INFO = (fields: Record<string, string | number>) =>
     slave_repl_offset: 1_000,
     master_replid: 'r1',
     master_repl_offset: 900,
+    uptime_in_seconds: 77,
     ...fields,
   })
     .map(([name, value]) => `${name}:${value}`)
@@ -30,6 +31,7 @@ t.test('what a replica says', (t) => {
     masterId: 'a',
     replicationId: 'r1',
     offset: 1_000,
+    uptimeSeconds: 77,
     following: false,
     copying: false,
     barred: false,
@@ -57,6 +59,7 @@ t.test('who takes over', (t) => {
     masterId: 'a',
     replicationId: 'r1',
     offset: 1_000,
+    uptimeSeconds: 77,
     following: false,
     copying: false,
     barred: false,
@@ -66,8 +69,9 @@ t.test('who takes over', (t) => {
     ...own,
   });
   const known = { replicationId: 'r1', offset: 1_000 };
+  const replaced = new Map<string, number>();
   const choose = (...heirs: Heir[]) => {
-    const choice = chooseHeir('a', known, heirs);
+    const choice = chooseHeir('a', known, heirs, replaced);
     return typeof choice === 'string' ? choice : `${choice.id} ${choice.offset}`;
   };
   t.equal(choose(heir({})), 'd 1000');
@@ -88,6 +92,12 @@ t.test('who takes over', (t) => {
   t.match(choose(heir({}), heir({ id: 'f', offset: 3, following: true })), /still follows/, 'the master lives');
   t.match(choose(heir({}), heir({ id: 'f', offset: 2_000, barred: true })), /no-failover/, 'nobody else instead');
   t.match(choose(), /no replica/);
+  replaced.set('d', 30);
+  t.match(choose(heir({})), /replaced a moment ago/, 'its last election is in the way');
+  t.equal(choose(heir({ uptimeSeconds: 29 })), 'd 1000', 'of which a new process knows nothing');
+  replaced.clear();
+  replaced.set('a', 30);
+  t.match(choose(heir({ uptimeSeconds: 1 })), /replaced a moment ago/, 'the votes about it are spent');
   t.end();
 });
 
