@@ -9,7 +9,7 @@ import type { Script } from '../scripts/script.js';
 import type { Ack, CallOptions, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
 import { tellPart, tellSafely } from './follow.js';
 import { locate, type Place, type Places } from './place.js';
-import { holdAgain, lostParts } from './parts.js';
+import { holdAgain, lookAtParts } from './parts.js';
 import { stateAt, stateName } from './record.js';
 import { find, view } from './view.js';
 
@@ -106,12 +106,16 @@ export async function decideClaim(context: Context, place: Place, request: Reque
 }
 
 /**
- * Before a claim is sold: a part may have been lost that was held when its replicas were away. It is held again; where there are
- * no units left, the whole reservation is given back. @returns the refusal then.
+ * Before a claim is sold or vouched for: a part may have been lost that was held when its replicas were away. It is held again; where
+ * there are no units left, the whole reservation is given back. @returns the refusal then.
  */
-async function keepWhole(context: Context, place: Place, request: Request): Promise<Refusal | undefined> {
+export async function keepWhole(
+  context: Context,
+  place: Place,
+  request: Omit<Request, 'decision'>,
+): Promise<Refusal | undefined> {
   const { id, deadline } = request;
-  const lost = await lostParts(context, id, place, Math.min(LOOK_MS, deadline.left()));
+  const { lost } = await lookAtParts(context, id, place, Math.min(LOOK_MS, deadline.left()));
   if (lost.length === 0) return undefined;
   const found = await locate(context, id, deadline.left());
   // A claim that is not held says by itself what became of it.

@@ -6,6 +6,7 @@ import { claimsExtend } from '../scripts/generated/claims-extend.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockExtend } from '../scripts/generated/stock-extend.js';
 import type { CallOptions, Outcome, Reservation, ReservationState } from '../types.js';
+import { keepWhole } from './decide.js';
 import { locate, type Places } from './place.js';
 import { stateName } from './record.js';
 import { view } from './view.js';
@@ -23,7 +24,15 @@ export async function extend(
   const place = places.get(id) ?? (await locate(context, id, deadline.left()))?.place;
   if (!place) return refusal('reservation_not_found');
   const actor = checkText(options?.actor ?? place.buyerId, 'actor');
-  const call = { ack: ackOf(context, options), timeoutMs: deadline.left(), id };
+  const ack = ackOf(context, options);
+  // Whoever hears that it is held for longer takes it that all of it is.
+  const refused =
+    place.attempt > 0 && !place.sure ? await keepWhole(context, place, { id, ack, actor, deadline }) : undefined;
+  if (refused) {
+    places.forget(id);
+    return refused;
+  }
+  const call = { ack, timeoutMs: deadline.left(), id };
   // The parts of a claim ask it when they are due, so that telling them now would be a call for nothing.
   const answer =
     place.attempt === 0

@@ -90,12 +90,14 @@ const UNTOLD: Told = { all: false, ack: 'executed', astray: [], back: false };
 const CONFIRMED = 2;
 const RETURNED = 5;
 
-/** Whether the part is as was decided; one that was sold is not taken back by an expiry, which answers `exists`. */
+/**
+ * Whether the part is as was decided; one that was sold is not taken back by an expiry, which answers `exists`. A part whose units have
+ * come back follows both: that it was sold, and that it is not.
+ */
 function follows(decision: Decision, { status, state }: PartResult): boolean {
-  const sold = state === CONFIRMED || state === RETURNED;
-  if (decision === 'confirm' && status === 'reservation_returned') return true;
   if (decision === 'return') return isDone(status) && state === RETURNED;
-  return isDone(status) && (decision === 'confirm' || !sold);
+  if (decision !== 'abort' && status === 'reservation_returned') return true;
+  return isDone(status) && (decision === 'confirm' || state !== CONFIRMED);
 }
 
 /** Whether the claim was sold by it, or before it: then all parts have to be there. */

@@ -30,19 +30,22 @@ function isSold(state: string): boolean {
   return state === 'confirmed' || state === 'returned';
 }
 
-/** Parts that are known not to be there (any more). One that cannot be asked is taken to be: a shard that is away ends no sale. */
-export async function lostParts(context: Context, id: string, place: Place, timeoutMs: number): Promise<Part[]> {
-  const seen = await partsSeen(context, id, place, timeoutMs);
-  return place.parts.filter((_, n) => {
-    const hold = seen[n]!;
-    return hold === 'none' || (hold !== 'away' && hold.state !== 'held' && !isSold(hold.state));
-  });
+export interface Looked {
+  /** One at least is known to be sold. */
+  readonly sold: boolean;
+  /** Those that are known not to be there (any more). One that cannot be asked is taken to be: a shard that is away ends no sale. */
+  readonly lost: readonly Part[];
 }
 
-/** Whether a part is known to be sold. */
-export async function isPartSold(context: Context, id: string, place: Place, timeoutMs: number): Promise<boolean> {
+export async function lookAtParts(context: Context, id: string, place: Place, timeoutMs: number): Promise<Looked> {
   const seen = await partsSeen(context, id, place, timeoutMs);
-  return seen.some((hold) => typeof hold !== 'string' && isSold(hold.state));
+  return {
+    sold: seen.some((hold) => typeof hold !== 'string' && isSold(hold.state)),
+    lost: place.parts.filter((_, n) => {
+      const hold = seen[n]!;
+      return hold === 'none' || (hold !== 'away' && hold.state !== 'held' && !isSold(hold.state));
+    }),
+  };
 }
 
 /**

@@ -6,9 +6,21 @@ import { ClaimsWorld, PARTITIONS, turn, UNITS } from './claims-world.js';
 /**
  * fail: the master is lost, with all that no WAIT has vouched for, or (`fail-1`) with its last write only. cut: it is cut off, and the
  * callers (or the sweeper) do not notice. lag: its replica no longer keeps up, and takes over in the end. restart: there is no
- * replica, and the last write is gone. kill: a process of a caller dies.
+ * replica, and the last write is gone. wipe, wipe-3: master and replicas are lost, and Postgres lacked the last write, or three. kill: a
+ * process of a caller dies.
  */
-export const FAULTS = ['none', 'fail', 'fail-1', 'cut', 'cut-sweeper', 'lag', 'restart', 'kill'] as const;
+export const FAULTS = [
+  'none',
+  'fail',
+  'fail-1',
+  'cut',
+  'cut-sweeper',
+  'lag',
+  'restart',
+  'wipe',
+  'wipe-3',
+  'kill',
+] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export interface Plan {
@@ -116,6 +128,7 @@ class Run {
     const shard = this.world.shards[where]!;
     if (fault === 'fail') shard.failOver();
     else if (fault === 'fail-1' || fault === 'restart') shard.failOver(1);
+    else if (fault === 'wipe' || fault === 'wipe-3') shard.restore(fault === 'wipe' ? 1 : 3, this.world.now);
     else if (fault === 'lag') shard.lagging = true;
     else if (fault === 'kill') {
       const victim = this.people.at(-1 - (where % Math.max(1, this.people.length)));
@@ -161,17 +174,23 @@ class Run {
     }
   }
 
+  /** With a whole shard also what its replicas had is gone; only what Postgres had is kept to. */
+  private get wiped(): boolean {
+    return this.plan.fault.startsWith('wipe');
+  }
+
   private judge(): string[] {
     const { shards, broken, notices } = this.world;
     const problems = [...broken];
     const claim = shards[0]!.main.state.claims.get(ID);
     const sold = isSold(claim?.phase);
     const parts = [1, 2].map((at) => shards[at]!.main.state.holds.get(ID)?.phase ?? 'gone');
-    const safely = this.told.filter(({ outcome }) => 'ack' in outcome && outcome.ack !== 'executed');
+    const safely = this.wiped ? [] : this.told.filter(({ outcome }) => 'ack' in outcome && outcome.ack !== 'executed');
     const confirmed = safely.filter(({ what }) => what.startsWith('confirm'));
     if (claim?.phase === 'held' || claim?.phase === 'pending') problems.push(`the claim is still ${claim.phase}`);
     if (parts.includes('held')) problems.push(`parts are ${parts.join(' and ')}`);
-    if (parts.some((part) => isSold(part) !== sold)) {
+    // Sold units that have come back are as good as never sold.
+    if (parts.some((part) => (sold ? !isSold(part) : part === 'confirmed'))) {
       // Units that were held by one node alone may be gone with it; never unnoticed, and never after a wider ack.
       const excused = sold && notices.length > 0 && confirmed.length === 0;
       if (!excused) problems.push(`the claim is ${claim?.phase ?? 'gone'}, the parts are ${parts.join(' and ')}`);
@@ -198,10 +217,10 @@ class Run {
     const excused = notices.length > 0 && holds.includes(undefined);
     if (!excused && wholly && back.some((units) => units !== QUANTITY)) problems.push(shown);
     // A home without replicas may forget it; then all is back, and only the name of it is missing.
-    const all = this.plan.fault === 'restart' && back.every((units) => units === QUANTITY);
+    const all = (this.plan.fault === 'restart' || this.wiped) && back.every((units) => units === QUANTITY);
     if (!wholly && !all && this.plan.story === 'giveBack' && back.some((units) => units > 0)) problems.push(shown);
     for (const { what, outcome } of this.told) {
-      if (!what.startsWith('return')) continue;
+      if (!what.startsWith('return') || this.wiped) continue;
       const least = what === 'return' ? QUANTITY : 1;
       if (!('ack' in outcome)) {
         if (back.some((units) => units > 0)) problems.push(`${what} was refused: ${outcome.status}; ${shown}`);

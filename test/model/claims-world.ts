@@ -58,6 +58,18 @@ export class Shard {
     this.main = this.main.survivor(keep === Infinity ? Number.MAX_SAFE_INTEGER : keep);
   }
 
+  /**
+   * Master and replicas are gone: it is written anew from Postgres, which lacked the last `lose` writes. What is held for others, or
+   * by others, is due at once.
+   */
+  restore(lose: number, now: number): void {
+    const { past, epoch } = this.main;
+    const state = copyOf(past[Math.max(0, past.length - 1 - lose)]!);
+    for (const [id, { phase }] of state.claims) if (phase === 'held') state.due.set(`c:${id}`, now);
+    for (const [id, { phase, attempt }] of state.holds) if (phase === 'held' && attempt > 0) state.due.set(id, now);
+    this.main = new Branch(state, epoch + 1);
+  }
+
   cut(): void {
     this.old = this.main;
     this.main = this.main.survivor(Number.MAX_SAFE_INTEGER);

@@ -1,0 +1,204 @@
+/** Claims and their parts, when they are due: who has been decided tells, who has not heard asks, and what differs is mended. (S9) */
+import { isVouchedFor, type Context } from '../context.js';
+import { Deadline, isDone } from '../outcome.js';
+import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
+import { claimsExpire } from '../scripts/generated/claims-expire.js';
+import { claimsReturn } from '../scripts/generated/claims-return.js';
+import { limits } from '../scripts/generated/limits.js';
+import { stockFind } from '../scripts/generated/stock-find.js';
+import type { HoldRecord } from '../types.js';
+import { extendPart, isSale, tellPart, tellParts, type Decision } from './follow.js';
+import { holdAgain, lookAtParts } from './parts.js';
+import { placeOf, toRefLine, type Part, type Place } from './place.js';
+import { parseClaim, stateAt, stateName } from './record.js';
+
+/** A claim whose parts cannot be told is looked at again after this long, ms. */
+const RETRY_MS = 1000;
+/** One whose decision its shard cannot make safe, or a part of which is astray: nothing of that is mended in a second. */
+const RARELY_MS = 10_000;
+/** So long after a decision a part that is not as was decided is an error; later its record may just have been forgotten. */
+const ASTRAY_MS = limits.retention_seconds * 1_000;
+const SWEEP_TIMEOUT_MS = 5000;
+/** What lies in other partitions is looked at again soon: a shard that is away must not hold up what is due here. */
+const ELSEWHERE_TIMEOUT_MS = 1000;
+export const OPTIONS = { ack: 'executed', timeoutMs: SWEEP_TIMEOUT_MS, actor: 'expiry' } as const;
+const ELSEWHERE = { ...OPTIONS, timeoutMs: ELSEWHERE_TIMEOUT_MS } as const;
+const SAFELY = { ...ELSEWHERE, ack: 'replicated' } as const;
+
+export interface Swept {
+  readonly changed: number;
+  /** 0, or ms after which to look again. */
+  readonly later: number;
+}
+
+/** One sweep of one partition. */
+export class Pass {
+  /** Partitions that have not answered this sweep, or cannot vouch for what they say: not every entry waits for them anew. */
+  readonly away = new Set<number>();
+  /** Entries that this sweep has put off. */
+  readonly putOff = new Set<string>();
+  private failures = 0;
+  private problem = '';
+
+  failed(error: unknown): Swept {
+    this.failures++;
+    this.problem = error instanceof Error ? error.message : String(error);
+    return { changed: 0, later: RARELY_MS };
+  }
+
+  /** One notice for all that failed, not one each. */
+  tell(context: Context, partition: number): void {
+    if (this.failures === 0) return;
+    const message = 'claims that are due could not be looked at; they are looked at again in a while';
+    context.notice?.({ level: 'warn', message, partition, claims: this.failures, problem: this.problem });
+  }
+}
+
+/**
+ * A part that is due does what its claim has decided; without a claim it has never been. What ends a part is believed only where
+ * the home vouches for it: a master that was cut off knows nothing of what was decided since, and one that is lost takes back.
+ */
+export async function askClaim(context: Context, partition: number, hold: HoldRecord, pass: Pass): Promise<Swept> {
+  const { id, attempt } = hold;
+  const home = context.partitions.home(id);
+  const asked = await askHome(context, home, hold, pass);
+  if (asked === 'away') return { changed: 0, later: RETRY_MS };
+  const { claim, now, epoch } = asked;
+  const lives = claim?.attempt === attempt;
+  const state = lives ? stateAt(claim, now) : 'gone';
+  // The claim says so itself before any part believes it: a clock that goes back must not find it alive again.
+  if (lives && state === 'expired' && claim.state !== 'expired') return sweepClaim(context, home, id, pass);
+  if (lives && (state === 'held' || state === 'pending')) {
+    await extendPart(context, id, attempt, partition, claim.deadline, OPTIONS);
+    return { changed: 0, later: 0 };
+  }
+  if (!(await vouches(context, home, epoch, pass))) return { changed: 0, later: RETRY_MS };
+  const part = { partition, lines: hold.lines.map(toRefLine) };
+  const decision = lives && claim.state !== 'pending' ? DECISIONS[state]! : 'abort';
+  const told = await tellPart(context, id, attempt, part, decision, OPTIONS);
+  return { changed: told.result.status === 'ok' ? 1 : 0, later: 0 };
+}
+
+/**
+ * A part that is sold, at its deadline: with the whole shard of its home the claim may be lost, or that it was sold. Then either the claim
+ * is sold again, or the units of all its parts come back: sold as a whole or not at all.
+ */
+export async function askAfterSale(
+  context: Context,
+  partition: number,
+  hold: HoldRecord,
+  now: number,
+  pass: Pass,
+): Promise<Swept> {
+  // Later the record of the claim may just have been forgotten.
+  if (now >= hold.resolvedAt + ASTRAY_MS) return { changed: 0, later: 0 };
+  const { id, attempt } = hold;
+  const home = context.partitions.home(id);
+  const asked = await askHome(context, home, hold, pass);
+  if (asked === 'away') return { changed: 0, later: RETRY_MS };
+  const { claim, epoch } = asked;
+  if (claim?.state === 'confirmed' || claim?.state === 'returned') return { changed: 0, later: 0 };
+  // It may still be sold: by this part, which proves it, or by a later attempt.
+  if (claim?.attempt === attempt) return sweepClaim(context, home, id, pass);
+  if (claim?.state === 'held' || claim?.state === 'pending') return { changed: 0, later: RARELY_MS };
+  if (!(await vouches(context, home, epoch, pass))) return { changed: 0, later: RARELY_MS };
+  const part = { partition, lines: hold.lines.map(toRefLine) };
+  const returned = await tellPart(context, id, attempt, part, 'return', SAFELY);
+  const message = 'a part of a reservation was sold, and its reservation is gone: its units are back on sale';
+  context.notice?.({ level: 'warn', message, reservation: id, partition });
+  return { changed: returned.result.status === 'ok' ? 1 : 0, later: 0 };
+}
+
+async function askHome(context: Context, home: number, { id }: HoldRecord, { away }: Pass) {
+  if (away.has(home)) return 'away';
+  try {
+    const { result, now, epoch } = await context.caller.call(stockFind, home, { id }, ELSEWHERE);
+    return { claim: result.status === 'ok' ? parseClaim(id, result.claim) : undefined, now, epoch };
+  } catch {
+    away.add(home);
+    return 'away';
+  }
+}
+
+async function vouches(context: Context, home: number, epoch: number, { away }: Pass): Promise<boolean> {
+  if (away.has(home)) return false;
+  const safe = await isVouchedFor(context, home, epoch, ELSEWHERE);
+  if (!safe) away.add(home);
+  return safe;
+}
+
+const DECISIONS: Readonly<Record<string, Decision>> = {
+  confirmed: 'confirm',
+  returned: 'return',
+  released: 'release',
+  expired: 'expire',
+};
+
+/** A claim that is due expires if its time is over; one that has been decided tells its parts, until all have it for good. */
+export async function sweepClaim(context: Context, partition: number, id: string, pass: Pass): Promise<Swept> {
+  const { result, now } = await context.caller.call(stockFind, partition, { id }, OPTIONS);
+  const claim = result.status === 'ok' ? parseClaim(id, result.claim) : undefined;
+  if (!claim) return { changed: 0, later: 0 };
+  const held = { record: claim, place: placeOf(context, partition, claim), now };
+  if (claim.state === 'held') await askParts(context, held);
+  const expired = await context.caller.call(claimsExpire, partition, { id }, OPTIONS);
+  if (!('state' in expired.result)) return { changed: 0, later: 0 };
+  const changed = expired.result.status === 'ok' ? 1 : 0;
+  const state = stateName(expired.result.state);
+  if (state === 'held' || state === 'pending') return { changed, later: 0 };
+  if (!(await vouches(context, partition, expired.epoch, pass))) return { changed, later: RARELY_MS };
+  // It was pending when it was looked at, and may have been sealed and decided since.
+  const open = claim.state === 'pending' && (expired.result.status === 'ok' || state === 'expired');
+  const decision = open ? 'abort' : DECISIONS[state]!;
+  const told = await tellParts(context, id, held.place, decision, SAFELY);
+  // The return was lost here, or noted by nobody.
+  if (told.back) await context.caller.call(claimsReturn, partition, { id, actor: OPTIONS.actor }, OPTIONS);
+  const lately = claim.resolvedAt === 0 || now < claim.resolvedAt + ASTRAY_MS;
+  if (told.astray.length === 0 || !lately) return { changed, later: told.all ? 0 : RETRY_MS };
+  for (const part of told.astray) await mend(context, held, part, decision);
+  return { changed, later: RARELY_MS };
+}
+
+interface Held {
+  readonly record: HoldRecord;
+  readonly place: Place;
+  readonly now: number;
+}
+
+/**
+ * A claim that is held may have been decided before its partition lost that, with its whole shard or where there is no replica: a part
+ * that is sold by it knows. And a part may be lost while the claim lives: it is held again; where there are no units left, whoever
+ * confirms is told.
+ */
+async function askParts(context: Context, held: Held): Promise<void> {
+  const { record, place, now } = held;
+  const { id } = record;
+  const { sold, lost } = await lookAtParts(context, id, place, ELSEWHERE_TIMEOUT_MS);
+  if (sold) await context.caller.call(claimsConfirm, place.home, { id, actor: OPTIONS.actor, sold: 1 }, OPTIONS);
+  else if (lost.length > 0 && stateAt(record, now) === 'held') {
+    const deadline = new Deadline(ELSEWHERE_TIMEOUT_MS);
+    await holdAgain(context, held, lost, { actor: OPTIONS.actor, deadline });
+  }
+}
+
+/**
+ * A part that was lost although it is sold is held and sold (and returned) again while there are units. One that was sold by a decision
+ * that its home has lost, and that was given back or has expired since, brings its units back. Anything else is for people to see to.
+ */
+async function mend(context: Context, held: Held, part: Part, decision: Decision): Promise<void> {
+  const { record, place } = held;
+  const { id } = record;
+  const deadline = new Deadline(ELSEWHERE_TIMEOUT_MS);
+  let problem = 'it is sold, and its claim is not';
+  if (isSale(decision)) {
+    const refused = await holdAgain(context, held, [part], { actor: OPTIONS.actor, deadline });
+    problem = `its claim is sold, and it cannot be: ${refused?.status ?? ''}`;
+    if (!refused) return void (await tellPart(context, id, place.attempt, part, decision, SAFELY));
+  } else if (decision !== 'abort') {
+    const { result } = await tellPart(context, id, place.attempt, part, 'return', SAFELY);
+    if (isDone(result.status)) return;
+    problem += `, and its units cannot be brought back: ${result.status}`;
+  }
+  const message = 'a part of a reservation is not as was decided';
+  context.notice?.({ level: 'error', message, reservation: id, partition: part.partition, problem });
+}
