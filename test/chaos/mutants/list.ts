@@ -37,6 +37,19 @@ export const MUTANTS: readonly Mutant[] = [
     points: [3],
   },
   {
+    name: 'stream-says-durable',
+    describe: 'the stream says `durable` of a reservation whatever was reached',
+    edits: [
+      {
+        in: 'server/ws/operations',
+        from: 'writer.number(now);\n    writer.number(ACKS.indexOf(outcome.ack));',
+        to: 'writer.number(now);\n    writer.number(2);',
+      },
+    ],
+    faults: ['lag-takeover'],
+    points: [3],
+  },
+  {
     name: 'no-id-record',
     describe: 'a sale in one step is not remembered by its order id',
     edits: [{ in: 'lua/stock/deduct', from: 'store_ids(ids_key)', to: '' }],
