@@ -130,15 +130,15 @@ export class Takeover {
       const heirs = asked.map(({ heir }) => heir);
       const heir = chooseHeir(id, stand, heirs, this.replacedAgo());
       if (typeof heir === 'string') throw new Error(heir);
-      // Back meanwhile: a look has told so.
-      if (this.refusals.get(id) !== refusal || this.closed) return;
+      // Replaced meanwhile, or back.
+      if (!heir || this.refusals.get(id) !== refusal || this.closed) return;
       const { connection } = asked.find((one) => one.heir === heir)!;
       await connection.run(['CLUSTER', 'FAILOVER', 'FORCE'], COMMAND_TIMEOUT_MS);
       refusal.done = true;
       this.tell('info', 'a master is gone, its replica was asked to take over', {
         node: id,
         replica: heir.id,
-        ahead: heir.offset - stand.offset,
+        aheadBytes: heir.offset - stand.offset,
         refusedMs: Math.round(performance.now() - refusal.since),
       });
     } catch (error) {
