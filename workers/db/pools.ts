@@ -30,11 +30,13 @@ export interface PoolOptions {
    */
   drainConnections?: number;
   generalConnections?: number;
+  /** How long a persist transaction is waited for before its connection is given up, ms; default 30,000. */
+  queryMs?: number;
   onError?: (error: Error) => void;
 }
 
 const CONNECT_MS = 5_000;
-/** A persist transaction that takes longer than this has met a dead server or a dead link. */
+/** A persist transaction that takes longer than this has met a dead server or a dead link, or is too large: the next one is smaller. */
 const QUERY_MS = 30_000;
 
 /** Connects lazily; the database may be away when it is called and later. */
@@ -50,7 +52,7 @@ export function openPools(databaseUrl: string, options: PoolOptions = {}): Pools
     ...common,
     max: options.drainConnections ?? 1,
     application_name: 'holdfast-drain',
-    query_timeout: QUERY_MS,
+    query_timeout: options.queryMs ?? QUERY_MS,
     pipeline: true,
   });
   const general = new pg.Pool({ ...common, max: options.generalConnections ?? 8, application_name: 'holdfast-worker' });

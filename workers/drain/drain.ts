@@ -16,6 +16,8 @@ export interface DrainerOptions {
   readonly lanes?: number;
   /** Events of one partition in a transaction, about; default 5,000. */
   readonly batchEvents?: number;
+  /** Events of a transaction over all its partitions, about; default 40,000, fewer for a while after one has failed (turns.ts). */
+  readonly transactionEvents?: number;
   /** Longest time from one transaction to the next that it is made to gather events; default 40 ms. */
   readonly lingerMs?: number;
   /** How long a job stays with its partition; default 2,000 ms. */

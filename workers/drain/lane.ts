@@ -1,11 +1,13 @@
 import type pg from 'pg';
-import type { LogEvent, PartitionsApi, PartitionStatus } from '../../engine/types.js';
+import type { LogEvent, PartitionsApi } from '../../engine/types.js';
 import { KIND } from '../kinds.js';
 import type { Position } from './check.js';
+import { Doubts } from './doubts.js';
 import type { DrainerOptions } from './drain.js';
-import { isContention, isRefusedData, isTransient, partitionsNamed, PartitionHalted, StaleHistory } from './errors.js';
-import { BatchRefused, persistAll, readPosition, readPositions } from './persist.js';
+import { isContention, isRefusedData, isTransient, partitionsNamed, PartitionHalted } from './errors.js';
+import { BatchRefused, persistAll, readPositions } from './persist.js';
 import type { Run } from './run.js';
+import { Turns } from './turns.js';
 
 /** A log that is not read by then is left for the next transaction: one slow node does not hold up the others' events. */
 const READ_MS = 50;
@@ -32,9 +34,13 @@ export class Lane {
   private readonly runs = new Set<Run>();
   private turning = false;
   private readonly partitions: PartitionsApi;
+  private readonly doubts: Doubts;
+  private readonly turns: Turns;
 
   constructor(private readonly options: DrainerOptions) {
     this.partitions = options.partitions;
+    this.doubts = new Doubts(options);
+    this.turns = new Turns(options.transactionEvents);
   }
 
   add(run: Run): void {
@@ -68,30 +74,43 @@ export class Lane {
     const started = performance.now();
     await this.locate();
     await this.read();
-    const ready = [...this.runs].filter(
-      (run): run is Ready => !run.over && run.events !== undefined && run.events.length > 0,
-    );
-    await this.settle([...this.runs].filter((run) => !run.over && run.events?.length === 0));
+    const ready: Ready[] = [];
+    for (const run of this.runs) {
+      if (run.over || run.events === undefined) continue;
+      if (run.events.length > 0) ready.push(run as Ready);
+      else this.doubts.empty(run);
+    }
     if (ready.length === 0) return LEAST_REST_MS;
-    const full = ready.some((run) => run.events.length >= run.limit);
-    const events = ready.reduce((sum, run) => sum + run.events.length, 0);
+    const suspects = ready.filter((run) => run.suspect);
+    const chosen = this.turns.choose(ready.filter((run) => !run.suspect));
+    const more = this.turns.more || suspects.some((run) => run.events.length >= run.asked);
+    const events = eventsOf(chosen) + eventsOf(suspects);
+    await this.persist(chosen, suspects);
+    // There is more to drain: no rest.
+    if (more) return 0;
+    const linger = Math.min(this.options.lingerMs ?? LINGER_MS, events / EVENTS_A_LINGER_MS);
+    return Math.max(LEAST_REST_MS, linger - (performance.now() - started));
+  }
+
+  private async persist(chosen: readonly Ready[], suspects: readonly Ready[]): Promise<void> {
     const client = await this.options.pool.connect();
     let broken: Error | undefined;
     try {
-      await this.together(
-        client,
-        ready.filter((run) => !run.suspect),
-      );
-      for (const run of ready) if (run.suspect && !run.over) await this.alone(client, run);
+      await this.together(client, chosen);
+      for (const run of suspects) await this.alone(client, run);
+      this.turns.done();
     } catch (error) {
       broken = error as Error;
+      const events = this.turns.failed();
+      if (events > 0)
+        this.options.log.warn(
+          { err: error, events, next: this.turns.limit },
+          'a transaction failed: the next is smaller',
+        );
       throw error;
     } finally {
       client.release(broken);
     }
-    if (full) return 0;
-    const linger = Math.min(this.options.lingerMs ?? LINGER_MS, events / EVENTS_A_LINGER_MS);
-    return Math.max(LEAST_REST_MS, linger - (performance.now() - started));
   }
 
   /** Reads the positions that are not known. */
@@ -107,31 +126,39 @@ export class Lane {
 
   /** Reads the logs behind the positions, and waits a little for the slow ones. */
   private async read(): Promise<void> {
-    const wanting = [...this.runs].filter((run) => run.position && !run.events && !run.reading && !run.over);
+    const wanting = [...this.runs].filter((run) => run.position && !run.events && !run.busy && !run.over);
+    for (const run of wanting) run.asked = Math.min(run.limit, this.turns.share);
     const answers = this.partitions.readLogs(
-      wanting.map(({ partition, position, limit }) => ({ partition, after: position!, maxEvents: limit })),
+      wanting.map(({ partition, position, asked }) => ({ partition, after: position!, maxEvents: asked })),
     );
     const reads = answers.map(async (answer, index) => {
       const run = wanting[index]!;
-      run.reading = true;
+      run.busy = true;
       try {
         run.events = await answer;
+        run.busy = false;
       } catch (error) {
-        if (isRefused(error))
-          await this.refused(this.options.pool, run, error as Error).catch((why: unknown) => run.fail(why));
+        run.busy = false;
+        if (isRefused(error)) this.doubts.refused(run, error as Error);
         else run.fail(error);
-      } finally {
-        run.reading = false;
       }
     });
-    if (reads.length === 0) return;
+    // What lies ready fills a transaction already: the others are read while it is under way.
+    if (reads.length === 0 || this.waiting >= this.turns.limit) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => (timer = setTimeout(resolve, READ_MS)));
     await Promise.race([Promise.all(reads), late]);
     clearTimeout(timer);
   }
 
-  /** One transaction for all runs; whoever stands in its way is left out, and it is tried again without them. */
+  /** Events that are read and not persisted yet. */
+  private get waiting(): number {
+    let events = 0;
+    for (const run of this.runs) if (!run.over && run.events) events += run.events.length;
+    return events;
+  }
+
+  /** One transaction for all these; whoever stands in its way is left out, and it is tried again without them. */
   private async together(client: pg.PoolClient, ready: readonly Ready[]): Promise<void> {
     let runs = ready;
     while (runs.length > 0) {
@@ -139,12 +166,13 @@ export class Lane {
         return await this.commit(client, runs);
       } catch (error) {
         if (isContention(error)) {
-          const away = new Set(partitionsNamed(error));
-          for (const run of runs) if (away.has(run.partition)) run.contended();
-          runs = runs.filter((run) => !away.has(run.partition));
+          const named = new Set(partitionsNamed(error));
+          const away = runs.filter((run) => named.has(run.partition));
+          if (away.length === 0) throw error;
+          for (const run of away) run.contended();
+          runs = runs.filter((run) => !away.includes(run));
         } else if (error instanceof BatchRefused) {
-          await this.refused(
-            client,
+          this.doubts.refused(
             runs.find((run) => run.partition === error.partition)!,
             error.cause,
           );
@@ -165,16 +193,19 @@ export class Lane {
       if (isContention(error)) return run.contended();
       const cause = error instanceof BatchRefused ? error.cause : error;
       if (!isRefused(cause)) throw error;
-      await this.refused(client, run, cause as Error);
+      this.doubts.refused(run, cause as Error);
     }
   }
 
   private async commit(client: pg.PoolClient, runs: readonly Ready[]): Promise<void> {
     const { metrics, halts } = this.options;
+    const events = eventsOf(runs);
     const started = performance.now();
+    this.turns.sending(events);
     const positions = await persistAll(client, runs);
-    metrics.commitSeconds.observe((performance.now() - started) / 1_000);
-    const events = runs.reduce((sum, run) => sum + run.events.length, 0);
+    const took = performance.now() - started;
+    this.turns.committed(took);
+    metrics.commitSeconds.observe(took / 1_000);
     metrics.batchSize.observe(events);
     metrics.events.inc(events);
     metrics.batches.inc();
@@ -206,86 +237,13 @@ export class Lane {
       )
       .finally(() => (run.marking = undefined));
   }
+}
 
-  /**
-   * A batch was refused. Persists what can be, in smaller steps, and halts at the entry that cannot: but only where the log is the one
-   * of an open partition. Between a failover and its recovery the log may be one that never happened; recovery decides. (FAULTS 4)
-   */
-  private async refused(client: pg.Pool | pg.PoolClient, run: Run, error: Error): Promise<void> {
-    const before = run.position;
-    run.events = undefined;
-    run.position = await readPosition(client, run.partition);
-    if (error instanceof StaleHistory) return run.end('fenced');
-    // Somebody else has drained (and trimmed) meanwhile: then the log only looked as if it had a gap.
-    if (!before || before.seq !== run.position.seq || before.fence !== run.position.fence) return;
-    run.suspect = true;
-    const seen = run.seen;
-    run.seen = await this.statusOf(run.partition);
-    if (!isOpen(run.seen, run.position)) return run.end('fenced');
-    // What was refused must have been read while it was as it is now: only then it is what will be read again and again.
-    if (run.shrink() || !isSameLife(seen, run.seen)) return;
-    await this.options.halts.halt(run.position, error.message);
-    run.end('halted');
-  }
-
-  private async statusOf(partition: number): Promise<PartitionStatus | undefined> {
-    return (await this.partitions.status()).find((status) => status.partition === partition);
-  }
-
-  /**
-   * Nothing to drain. Where somebody thought so: a worker died between commit and trim (then the trim is made up for), or the log
-   * was trimmed past what is persisted (then the partition halts).
-   */
-  private async settle(runs: readonly Run[]): Promise<void> {
-    for (const run of runs) run.events = undefined;
-    const unsettled = runs.filter((run) => !run.settled);
-    if (unsettled.length === 0) return;
-    const statuses = new Map((await this.partitions.status()).map((status) => [status.partition, status]));
-    const positions = await readPositions(
-      this.options.pool,
-      unsettled.map(({ partition }) => partition),
-    );
-    for (const run of unsettled) {
-      const position = positions.get(run.partition)!;
-      const status = statuses.get(run.partition);
-      run.settled = true;
-      run.position = position;
-      const open = isOpen(status, position);
-      run.marked = open ? status.persisted.seq : position.seq;
-      if (open && status.seq > position.seq)
-        await this.lookForGap(run, status, position).catch((error: unknown) => run.fail(error));
-    }
-  }
-
-  private async lookForGap(run: Run, status: PartitionStatus, position: Position): Promise<void> {
-    const { partition } = run;
-    const events = await this.partitions.readLog(partition, position, 1);
-    const again = await readPosition(this.options.pool, partition);
-    run.position = again;
-    if (events.length > 0 || again.seq !== position.seq || again.fence !== position.fence) return;
-    if (!isSameLife(status, await this.statusOf(partition))) return;
-    await this.options.halts.halt(position, `events ${position.seq + 1} to ${status.seq} are missing from the log`);
-    run.end('halted');
-  }
+function eventsOf(runs: readonly Ready[]): number {
+  return runs.reduce((sum, run) => sum + run.events.length, 0);
 }
 
 /** Refused by what is in it, not by circumstances: trying again will not help. */
 function isRefused(error: unknown): boolean {
   return error instanceof PartitionHalted || isRefusedData(error) || !isTransient(error);
-}
-
-/** Recovery has been here: the partition is open, and not under an epoch older than the newest announced. */
-function isOpen(status: PartitionStatus | undefined, position: Position): status is PartitionStatus {
-  return status !== undefined && status.open && status.epoch >= position.fence;
-}
-
-function isSameLife(one: PartitionStatus | undefined, other: PartitionStatus | undefined): boolean {
-  return (
-    one !== undefined &&
-    other !== undefined &&
-    one.open &&
-    other.open &&
-    one.node === other.node &&
-    one.epoch === other.epoch
-  );
 }

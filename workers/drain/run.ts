@@ -20,12 +20,14 @@ export class Run {
   readonly ended: Promise<DrainEnd>;
   /** Undefined: to be read again. */
   position: Position | undefined;
-  /** Events a batch. */
+  /** Most events a batch, whole entries apart. */
   limit: number;
   /** Read, not persisted yet. */
   events: readonly LogEvent[] | undefined;
-  /** A read of the log is under way. */
-  reading = false;
+  /** Events that were asked for when it was read. */
+  asked = 0;
+  /** Its log is being read or looked into: the lane leaves it alone. */
+  busy = false;
   /** Something in its log was refused: its batches are transactions of their own until the culprit is found. */
   suspect = false;
   /** How the partition looked when its last batch was refused. */
