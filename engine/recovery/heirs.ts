@@ -98,9 +98,9 @@ export function readHeir(clusterNodes: string, info: string, endpoint: Endpoint)
 }
 
 /**
- * The replica that should take over, or why none is asked: then it is left to Redis' own election. Undefined: that has happened,
- * nobody has to be asked. Everybody who asks the same
- * replicas chooses the same: two candidates could split the votes, and then nobody is elected for four node timeouts.
+ * The replica that should take over, or why none is asked: then it is left to Redis' own election. Undefined: they are no longer
+ * its replicas, so somebody has taken over. Everybody who asks the same replicas chooses the same: two candidates could split the
+ * votes, and then nobody is elected for four node timeouts.
  * @param known where the master stood a moment before it was last heard of
  * @param replaced seconds since nodes were last replaced as masters, by id
  */
@@ -110,11 +110,11 @@ export function chooseHeir(
   heirs: readonly Heir[],
   replaced: ReadonlyMap<string, number>,
 ): Heir | string | undefined {
+  if (heirs.some((heir) => heir.masterId !== masterId)) return undefined;
   if (heirs.some(({ following }) => following)) return 'a replica still follows it';
   if (heirs.some(({ masterFailed }) => masterFailed)) return 'the cluster elects a replica by itself';
   const [best] = [...heirs].sort((a, b) => b.offset - a.offset || (a.id < b.id ? -1 : 1));
   if (!best) return 'it has no replica that runs';
-  if (best.masterId !== masterId) return undefined;
   if (best.copying) return 'its replica was being copied to';
   if (best.barred) return 'its replica is not to take over (cluster-replica-no-failover)';
   if (best.replicationId !== known.replicationId || best.offset < known.offset)

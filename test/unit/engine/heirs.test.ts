@@ -90,6 +90,11 @@ t.test('who takes over', (t) => {
   ];
   for (const [own, reason] of reasons) t.match(choose(heir(own)), reason, JSON.stringify(own));
   t.match(choose(heir({}), heir({ id: 'f', offset: 3, following: true })), /still follows/, 'the master lives');
+  t.equal(
+    choose(heir({ masterId: '', offset: 0 }), heir({ id: 'f', masterId: 'd', following: true })),
+    'nobody',
+    'done',
+  );
   t.match(choose(heir({}), heir({ id: 'f', offset: 2_000, barred: true })), /no-failover/, 'nobody else instead');
   t.match(choose(), /no replica/);
   replaced.set('d', 30);
