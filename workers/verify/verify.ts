@@ -161,7 +161,7 @@ async function lag(partitions: PartitionsApi, partition: number, persisted: numb
   return Math.max(0, ((await statusOf(partitions, partition))?.seq ?? 0) - persisted);
 }
 
-/** Takes off what the ledger has with the very same counts: then both agreed at that version. */
+/** Takes off what the ledger has with the very same counts under another version than `stock` is at: then both agreed at that version. */
 async function clearByLedger(pool: pg.Pool, { counts }: Suspicion): Promise<void> {
   const items = [...counts.values()].flatMap(({ item }) => item ?? []);
   if (items.length === 0) return;
@@ -169,7 +169,9 @@ async function clearByLedger(pool: pg.Pool, { counts }: Suspicion): Promise<void
     `SELECT w.ref FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
        AS w(ref, version, available, reserved, sold, at),
      LATERAL (SELECT * FROM movements m WHERE m.ref = w.ref AND m.version = w.version ORDER BY m.seq DESC LIMIT 1) m
-     WHERE m.available = w.available AND m.reserved = w.reserved AND m.sold = w.sold AND m.at = w.at`,
+     WHERE m.available = w.available AND m.reserved = w.reserved AND m.sold = w.sold AND m.at = w.at
+       AND NOT EXISTS (SELECT 1 FROM stock s WHERE s.ref = w.ref AND s.version = w.version
+         AND (s.available, s.reserved, s.sold, s.updated_at) <> (w.available, w.reserved, w.sold, w.at))`,
     [
       items.map((item) => `${item.location}:${item.sku}`),
       items.map((item) => item.version),
