@@ -124,6 +124,7 @@ async function runSeeds(options: Options, base: string): Promise<number> {
   const first = options.seed ?? options.seeds?.[0] ?? Math.floor(Math.random() * 1_000_000);
   const last = options.seeds?.[1] ?? first;
   const durationMs = options.duration ?? (options.minutes ?? 1) * 60_000;
+  for (let seed = first; seed <= last; seed++) freeDir(base, seed);
   // Several may keep what they make in one folder.
   const compiled = await layProgram(mkdtempSync(join(base, 'program-')));
   const summaries: RunSummary[] = [];
@@ -155,18 +156,25 @@ async function runSeeds(options: Options, base: string): Promise<number> {
     } else if (!options.keep) rmSync(dir, { recursive: true, force: true });
   }
   if (options.json) writeFileSync(resolve(options.json), JSON.stringify(summaries, null, 2));
+  rmSync(compiled, { recursive: true, force: true });
   console.log(faultTable(summaries));
   console.log(totals(summaries));
   if (failed === 0 && !options.keep) rmSync(base, { recursive: true, force: true });
   return failed === 0 ? 0 : 1;
 }
 
-/** An empty folder for a run; what an earlier run of this seed kept there is gone. */
-function freshDir(base: string, seed: number): string {
+/** @throws Error where another process is at this seed in this folder */
+function freeDir(base: string, seed: number): string {
   const dir = join(base, `seed-${seed}`);
   const owner = ownerOf(dir);
   if (owner && owner.pid !== process.pid && isRunning(owner))
     throw new Error(`Seed ${seed} is being run in ${dir} by process ${owner.pid}: use another --keep, or other seeds.`);
+  return dir;
+}
+
+/** An empty folder for a run; what an earlier run of this seed kept there is gone. */
+function freshDir(base: string, seed: number): string {
+  const dir = freeDir(base, seed);
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir);
   claimTempDir(dir, identify(process.pid)!);
