@@ -54,12 +54,9 @@ async function drainUntil(drainer: Drainer, done: () => Promise<boolean>, timeou
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   });
-  try {
-    await until(done, timeoutMs);
-  } finally {
-    stop.abort();
-    await Promise.all(jobs);
-  }
+  // A job that hangs must not hide that what was waited for did not happen.
+  await until(done, timeoutMs).finally(() => stop.abort());
+  await Promise.all(jobs);
   return errors;
 }
 
