@@ -13,6 +13,11 @@ export function claimTempDir(dir: string, owner: ProcessIdentity): void {
   writeFileSync(join(dir, OWNER), JSON.stringify(owner));
 }
 
+/** Leaves a temp folder to whoever wants to look at it: no later run removes it. */
+export function keepTempDir(dir: string): void {
+  rmSync(join(dir, OWNER), { force: true });
+}
+
 /** Whose temp folder it is; undefined where it is not known, or the folder is another user's. */
 export function ownerOf(dir: string): ProcessIdentity | undefined {
   try {

@@ -5,10 +5,10 @@ import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { identify, isRunning } from '../../stack/identity.js';
 import { onShutdown, runCleanups } from '../../stack/processes.js';
-import { claimTempDir, ownerOf, sweepTempDirs } from '../../stack/temp.js';
+import { claimTempDir, keepTempDir, ownerOf, sweepTempDirs } from '../../stack/temp.js';
 import { FAULTS } from './nemesis/index.js';
 import type { Fault } from './nemesis/types.js';
-import { runOnce, type RunSummary } from './run.js';
+import { runOnce, type RunOptions, type RunSummary } from './run.js';
 import { readSummaries, summaryText } from './summary.js';
 import { faultTable, runTable, totals } from './table.js';
 import { layProgram } from './world/program.js';
@@ -128,39 +128,43 @@ async function runSeeds(options: Options, base: string): Promise<number> {
   // Several may keep what they make in one folder.
   const compiled = await layProgram(mkdtempSync(join(base, 'program-')));
   const summaries: RunSummary[] = [];
-  let failed = 0;
+  let ended = 0;
   for (let seed = first; seed <= last; seed++) {
     const dir = freshDir(base, seed);
     const { clients, pause: pauseMs } = options;
-    const world = { program: compiled };
-    const summary = await runOnce({
-      dir,
-      seed,
-      durationMs,
-      faults,
-      clients,
-      pauseMs,
-      world,
-      onProgress: progress(seed),
-    });
-    process.stdout.write(process.stdout.isTTY ? '\r\u001b[K' : '');
-    console.log(runTable(summary));
-    summaries.push(summary);
-    const broken = summary.violations.length > 0;
-    if (broken) {
-      failed++;
-      writeFileSync(join(dir, 'explanation.txt'), `${summary.explanation}\n`);
-      console.log(
-        `${summary.explanation}\n\nHistory, logs and data: ${dir}\nAgain: npm run chaos -- --seed ${seed} --duration ${durationMs / 1000}s --faults ${faults.map(({ name }) => name).join(',')}`,
-      );
-    } else if (!options.keep) rmSync(dir, { recursive: true, force: true });
+    const own = { dir, seed, durationMs, faults, clients, pauseMs, onProgress: progress(seed) };
+    try {
+      const summary = await runOnce({ ...own, world: { program: compiled } });
+      summaries.push(summary);
+      // After each, so that what was found is there when a later one is ended from outside.
+      if (options.json) writeFileSync(resolve(options.json), JSON.stringify(summaries, null, 2));
+      tell(summary, own);
+      if (summary.violations.length === 0 && !options.keep) rmSync(dir, { recursive: true, force: true });
+    } catch (error) {
+      // The others are still worth doing.
+      ended++;
+      console.error(`seed ${seed}: THE RUN ITSELF FAILED, see ${dir}\n${(error as Error).stack}`);
+    }
   }
-  if (options.json) writeFileSync(resolve(options.json), JSON.stringify(summaries, null, 2));
   rmSync(compiled, { recursive: true, force: true });
   console.log(faultTable(summaries));
   console.log(totals(summaries));
-  if (failed === 0 && !options.keep) rmSync(base, { recursive: true, force: true });
-  return failed === 0 ? 0 : 1;
+  if (ended > 0) console.log(`${ended} runs failed themselves`);
+  const violated = summaries.some(({ violations }) => violations.length > 0);
+  if (violated || ended > 0) keepTempDir(base);
+  else if (!options.keep) rmSync(base, { recursive: true, force: true });
+  return violated ? 1 : ended > 0 ? 2 : 0;
+}
+
+function tell(summary: RunSummary, { dir, seed, durationMs, faults }: RunOptions): void {
+  process.stdout.write(process.stdout.isTTY ? '\r\u001b[K' : '');
+  console.log(runTable(summary));
+  if (summary.violations.length === 0) return;
+  writeFileSync(join(dir, 'explanation.txt'), `${summary.explanation}\n`);
+  const names = faults.map(({ name }) => name).join(',');
+  console.log(
+    `${summary.explanation}\n\nHistory, logs and data: ${dir}\nAgain: npm run chaos -- --seed ${seed} --duration ${durationMs / 1000}s --faults ${names}`,
+  );
 }
 
 /** @throws Error where another process is at this seed in this folder */
