@@ -2,6 +2,7 @@ import { Queue, Worker, type Job, type JobsOptions } from 'bullmq';
 import type { Logger } from 'pino';
 import { crc16, SLOTS } from '../../engine/partitions.js';
 import { QueueServer } from './server.js';
+import { LONGEST_READ_S } from './silence.js';
 
 /** BullMQ's keys all lie under one hash tag: its scripts touch several at once. */
 const QUEUE_TAG = 'hfbull';
@@ -111,6 +112,7 @@ export class PartitionQueue {
         connection: this.server.client(),
         prefix: QUEUE_PREFIX,
         concurrency,
+        drainDelay: LONGEST_READ_S,
         // A stalled job is not run again: the sweep adds a new one long before.
         maxStalledCount: 0,
         lockDuration: 30_000,

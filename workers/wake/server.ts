@@ -2,6 +2,7 @@ import { connect as connectTcp, type Socket as TcpSocket, Socket } from 'node:ne
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, Redis, type RedisOptions } from 'ioredis';
 import { type Access, type Endpoint, parseAddress } from '../../engine/redis/address.js';
+import { endWhenSilent } from './silence.js';
 
 const CONNECT_MS = 5_000;
 /** A node that does not say by then where the slots are is passed by. */
@@ -114,6 +115,7 @@ export class QueueServer {
     socket.once('close', () => this.sockets.delete(socket));
     // ioredis listens for the first error only.
     socket.on('error', () => undefined);
+    endWhenSilent(socket);
     return socket;
   }
 
