@@ -21,6 +21,17 @@ const EXISTS = statuses.exists.number;
 /** Not to be looked for. */
 const GONE = { look: 0, states: 0 };
 const REPORT_TIMEOUT_MS = 10_000;
+/** Kinds whose loss may leave a reservation over several partitions half of what was told. */
+const OF_RESERVATIONS: ReadonlySet<string> = new Set([
+  'held',
+  'confirmed',
+  'released',
+  'returned',
+  'claim_sealed',
+  'claim_confirmed',
+  'claim_released',
+  'claim_returned',
+]);
 
 /** What the `meta` of an open partition says about its past. */
 export interface Past {
@@ -38,6 +49,7 @@ export class Reversals {
   private readonly answered: Answered;
   private readonly reports = new Map<number, Report>();
   private recorded = 0;
+  private listener: (ids: Iterable<string>) => void = () => undefined;
   private told = 0;
   private closed = false;
 
@@ -54,6 +66,11 @@ export class Reversals {
     for (const { answers } of this.reports.values()) unrecorded += answers.length;
     const { size, forgotten } = this.answered;
     return { kept: size, forgotten, recorded: this.recorded, unrecorded };
+  }
+
+  /** @param listener hears which ids lost something that was answered, once that is on record */
+  onRecorded(listener: (ids: Iterable<string>) => void): void {
+    this.listener = listener;
   }
 
   /** A script call was answered. On the hot path. */
@@ -122,6 +139,7 @@ export class Reversals {
         report.answers.splice(0, page.length);
         const written = page.filter((_, index) => result[index]?.status === 'ok');
         this.recorded += written.length;
+        this.listener(new Set(written.filter(({ kind }) => OF_RESERVATIONS.has(kind)).map(({ id }) => id)));
         if (written.length > 0) this.answered.addReport(partition, { epoch, seq }, written);
       }
       this.reports.delete(partition);

@@ -53,12 +53,13 @@ async function restore(calls: DirectCalls, partition: number, ops: readonly Part
 
 function* restoreOps(state: PersistedState, dues: Dues): Generator<PartitionRestoreOp> {
   for (const item of state.items ?? []) yield op(ITEM, '', 0, itemFields(item), `${item.location}:${item.sku}`);
+  const now = Date.now();
   for (const hold of state.holds ?? []) {
-    dues.add(dueOf(hold), hold.id);
+    dues.add(hold.attempt > 0 && hold.state === 'held' ? now : dueOf(hold), hold.id);
     yield op(HOLD, hold.id, 0, holdCells(hold));
   }
   for (const claim of state.claims ?? []) {
-    dues.add(claimDueOf(claim), `c:${claim.id}`);
+    dues.add(claimDueOf(claim, now), `c:${claim.id}`);
     yield op(CLAIM, claim.id, 0, claimCells(claim));
   }
   for (const record of state.ids ?? []) {
@@ -89,8 +90,13 @@ function op(kind: number, id: string, due: number, value: unknown, item?: string
 /** A claim that was decided so lately may have parts that have not heard of it: the entry that would tell them is lost with the rest. */
 const TELL_PARTS_MS = 3_600_000;
 
-function claimDueOf(claim: HoldRecord): number {
-  return claim.resolvedAt > Date.now() - TELL_PARTS_MS ? claim.resolvedAt : dueOf(claim);
+/**
+ * One that is held, and so a part that is held, is looked at at once: what Postgres does not have may be that it was sold, and what lies
+ * in other partitions knows. At its deadline that would be known too, but until then it would not be what its buyer was told.
+ */
+function claimDueOf(claim: HoldRecord, now: number): number {
+  if (claim.state === 'held') return now;
+  return claim.resolvedAt > now - TELL_PARTS_MS ? claim.resolvedAt : dueOf(claim);
 }
 
 /** When the sweep has to look: at the deadline, or when the record may be forgotten. Early is harmless: the record decides. */

@@ -4,6 +4,7 @@ import { timeoutOf, type Context } from '../context.js';
 import type { ReservationsApi } from '../types.js';
 import { decide } from './decide.js';
 import { extend } from './extend.js';
+import { Losses } from './lost.js';
 import { Places } from './place.js';
 import { reserve } from './reserve.js';
 import { returnUnits } from './return.js';
@@ -12,9 +13,16 @@ import { find } from './view.js';
 export { SweepsOnDemand } from './demand.js';
 export { sweep } from './sweep.js';
 
-export function reservationsApi(context: Context): ReservationsApi {
+export interface Reservations extends ReservationsApi {
+  /** Something that was answered about these reservations is gone from Redis. */
+  readonly lost: (this: void, ids: Iterable<string>) => void;
+}
+
+export function reservationsApi(context: Context): Reservations {
   const places = new Places();
+  const losses = new Losses(context, places);
   return {
+    lost: (ids) => losses.add(ids),
     reserve: (request, options) => reserve(context, places, request, options),
     find: async (id, options) => {
       checkId(id, 'reservationId');

@@ -50,7 +50,7 @@ async function sweepEntry(context: Context, partition: number, member: string, p
   return swept.reduce((sum, one) => sum + one.changed, forgotten);
 }
 
-async function sweepHold(context: Context, partition: number, id: string, pass: Pass): Promise<Swept> {
+export async function sweepHold(context: Context, partition: number, id: string, pass: Pass): Promise<Swept> {
   const { result, now } = await context.caller.call(stockFind, partition, { id }, OPTIONS);
   const hold = result.status === 'ok' ? parseHold(id, result.hold) : undefined;
   if (hold?.state === 'confirmed' && hold.attempt > 0) return askAfterSale(context, partition, hold, now, pass);

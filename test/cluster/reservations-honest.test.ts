@@ -183,3 +183,67 @@ t.test('a home that forgot its decision finds it at a part that was sold by it',
   ]);
   t.equal((await engine.reservations.find(reservationId))!.status, 'confirmed');
 });
+
+t.test(
+  'a home that forgot its decision, and was told to give the reservation back since: all of it comes back',
+  async (t) => {
+    const items = await itemsOf('gave');
+    const reservationId = idIn(HOME, 'gave');
+    done(await engine.reservations.reserve({ reservationId, lines: items.map((item) => ({ ...item, quantity: 2 })) }));
+    const claims = keys.fixed('claims', HOME);
+    const claim = (await redis.hgetBuffer(claims, reservationId))!;
+    done(await engine.reservations.confirm(reservationId));
+    await redis.hset(claims, reservationId, claim);
+    t.equal(done(await engine.reservations.release(reservationId)).status, 'released');
+    t.same(await countsOf(engine, items), [
+      [8, 0, 2],
+      [8, 0, 2],
+    ]);
+    await sweepUntil('its units are back', engine, async () =>
+      (await countsOf(engine, items)).every((c) => c[2] === 0),
+    );
+    t.same(await countsOf(engine, items), [
+      [10, 0, 0],
+      [10, 0, 0],
+    ]);
+    t.equal((await engine.reservations.find(reservationId))!.status, 'released');
+  },
+);
+
+t.test('a home that forgot the whole reservation: what was sold by it comes back at its deadline', async (t) => {
+  const items = await itemsOf('whole');
+  const reservationId = idIn(HOME, 'whole');
+  const lines = items.map((item) => ({ ...item, quantity: 2 }));
+  done(await engine.reservations.reserve({ reservationId, lines, holdSeconds: 2 }));
+  done(await engine.reservations.confirm(reservationId));
+  await redis.hdel(keys.fixed('claims', HOME), reservationId);
+  await sweepUntil('its units are back', engine, async () => (await countsOf(engine, items)).every((c) => c[2] === 0));
+  t.same(await countsOf(engine, items), [
+    [10, 0, 0],
+    [10, 0, 0],
+  ]);
+  t.equal(await engine.reservations.find(reservationId), undefined);
+});
+
+t.test(
+  'an extension is told of what is held as a whole: a part that was lost is held again, or the answer says why',
+  async (t) => {
+    const stranger = await bench.another();
+    const items = await itemsOf('longer');
+    const hold = async (): Promise<string> =>
+      done(await engine.reservations.reserve({ lines: items.map((item) => ({ ...item, quantity: 2 })) })).reservationId;
+    const id = await hold();
+    await lose(items[1], id);
+    t.equal(done(await stranger.reservations.extend(id, 3_600)).status, 'held');
+    t.same(await countsOf(engine, items), [
+      [8, 2, 0],
+      [8, 2, 0],
+    ]);
+    done(await engine.reservations.release(id));
+    const gone = await hold();
+    await lose(items[1], gone);
+    done(await engine.stock.deduct(items[1], { quantity: 9, orderId: 'other-longer' }));
+    t.match(await stranger.reservations.extend(gone, 3_600), { status: 'insufficient_stock', item: items[1] });
+    t.equal((await engine.reservations.find(gone))!.status, 'released');
+  },
+);

@@ -155,6 +155,8 @@ class Run {
       shard.lagging = false;
     }
     this.cutSide = 'none';
+    // Whoever was told something that is gone now notices.
+    if (this.wiped) for (const { lost } of this.people) lost([ID]);
   }
 
   /** Time passes until everything that waits for it has happened. */

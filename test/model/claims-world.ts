@@ -205,11 +205,13 @@ export class ClaimsWorld {
   async inItsTime<T>(work: () => Promise<T>): Promise<T> {
     const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout, now: performance.now };
     const later = <A extends unknown[]>(ring: (...args: A) => void, ms: number, ...args: A) => {
-      this.timers.set(++this.timerIds, { at: this.now + ms, ring: () => ring(...args) });
-      return this.timerIds;
+      const id = ++this.timerIds;
+      this.timers.set(id, { at: this.now + ms, ring: () => ring(...args) });
+      return { id, unref: () => undefined };
     };
     globalThis.setTimeout = later as unknown as typeof setTimeout;
-    globalThis.clearTimeout = ((id: number) => void this.timers.delete(id)) as unknown as typeof clearTimeout;
+    globalThis.clearTimeout = ((timer?: { id: number }) =>
+      void (timer && this.timers.delete(timer.id))) as unknown as typeof clearTimeout;
     performance.now = () => this.now;
     try {
       return await work();

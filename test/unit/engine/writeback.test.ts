@@ -42,23 +42,35 @@ t.test('a large partition is written back whole, every record with what is due',
 });
 
 t.test(
-  'a claim decided lately tells its parts once more, one decided long ago is only forgotten in time',
+  'claims decided lately tell their parts once more, and what is held over several partitions is looked at',
   async (t) => {
     const now = Date.now();
     const claims = [
       { ...hold(0), id: 'late', resolvedAt: now - 1_000, attempt: 1 },
       { ...hold(0), id: 'old', resolvedAt: now - 80_000_000, attempt: 1 },
-    ];
+      { ...hold(0), id: 'held', state: 'held', deadline: now + 1_000_000, resolvedAt: 0, attempt: 1 },
+    ] satisfies HoldRecord[];
+    const holds = [
+      { ...hold(0), id: 'part', state: 'held', deadline: now + 1_000_000, resolvedAt: 0, attempt: 1 },
+      { ...hold(0), id: 'alone', state: 'held', deadline: now + 1_000_000, resolvedAt: 0 },
+    ] satisfies HoldRecord[];
     const dues = new Map<string, number>();
     const runAll = (_script: unknown, _partition: number, _args: unknown, calls: { id: string; due: number }[][]) => {
       for (const { id, due } of calls.flat()) if (due > 0) dues.set(id, due);
       return Promise.resolve(calls.map(() => ({ callStatus: 0 })));
     };
     async function* page(): AsyncGenerator<PersistedState> {
-      yield await Promise.resolve({ claims });
+      yield await Promise.resolve({ claims, holds });
     }
     await writeBack({ runAll } as unknown as DirectCalls, 0, page());
     t.equal(dues.get('c:late'), now - 1_000, 'due at once');
     t.ok(dues.get('c:old')! > now, 'not due yet');
+    t.ok(dues.get('alone')! > now + 900_000, 'at its deadline');
+    // What is due at the same time shares an entry.
+    for (const id of ['c:held', 'part'])
+      t.ok(
+        [...dues].some(([names, at]) => names.split(' ').includes(id) && at <= Date.now()),
+        `${id}: others may know more of it than Postgres`,
+      );
   },
 );
