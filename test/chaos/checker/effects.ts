@@ -2,7 +2,7 @@
 import { partitionOf } from '../final/redis.js';
 import { keyOf, type Movement } from '../final/types.js';
 import type { Call, LineAsked, Request } from '../history.js';
-import { KIND, STATE } from './kinds.js';
+import { KIND, STATE, SWEEP_ACTOR } from './kinds.js';
 import type { ClaimLife, Life, Model } from './model.js';
 
 export interface Effects {
@@ -131,7 +131,10 @@ class Reading implements Effects {
       return: [KIND.returned, KIND.returned],
     }[op];
     if (made.claim && op !== 'return') return made.claim.events.filter(({ kind }) => kind === claim);
-    return made.parts.flatMap((part) => part.events.filter(({ kind }) => kind === alone));
+    // What the sweep brings back nobody asked for.
+    return made.parts.flatMap((part) =>
+      part.events.filter(({ kind, actor }) => kind === alone && (op !== 'return' || actor !== SWEEP_ACTOR)),
+    );
   }
 
   private missingStep(call: Call, id: string, ref: string): string | undefined {

@@ -29,6 +29,9 @@ const NAMES = new Map<number, string>(Object.entries(KIND).map(([name, kind]) =>
 
 export const kindName = (kind: number): string => NAMES.get(kind) ?? `kind ${kind}`;
 
+/** Who the sweep says it is. */
+export const SWEEP_ACTOR = 'expiry';
+
 export const STATE = { held: 1, confirmed: 2, released: 3, expired: 4, returned: 5, pending: 6 } as const;
 
 const STATES = ['', 'held', 'confirmed', 'released', 'expired', 'returned', 'pending'];

@@ -6,7 +6,7 @@ import { partitionOf } from '../final/redis.js';
 import { keyOf } from '../final/types.js';
 import type { Checking } from './context.js';
 import { sameLines } from './effects.js';
-import { KIND, STATE, stateName } from './kinds.js';
+import { KIND, STATE, stateName, SWEEP_ACTOR } from './kinds.js';
 import { type ClaimLife, type Life, present } from './model.js';
 
 /** The sweep looks about once a second; a node that comes back is looked at again. */
@@ -14,6 +14,13 @@ const SWEEP_MS = 15_000;
 
 const KEPT: readonly number[] = [STATE.confirmed, STATE.returned];
 const BACK: readonly number[] = [STATE.released, STATE.expired];
+
+/** Its units are back on sale; also where it was sold by a decision that its home has lost, and the sweep brought them back. */
+function isBack({ state, events }: Life): boolean {
+  if (BACK.includes(state)) return true;
+  const returns = events.filter(({ kind }) => kind === KIND.returned);
+  return state === STATE.returned && returns.every(({ actor }) => actor === SWEEP_ACTOR);
+}
 
 export function checkWholes(checking: Checking): void {
   for (const lives of checking.model.claims.values())
@@ -57,7 +64,7 @@ function checkClaim(checking: Checking, claim: ClaimLife, isLast: boolean): void
     if (!sameLines(own, part.lines)) wrong('has other lines');
     const fate = part.aborted ? 'was given up' : `is ${stateName(part.state)}`;
     if (KEPT.includes(state) && (part.aborted || !KEPT.includes(part.state))) wrong(fate);
-    if (BACK.includes(state) && !part.aborted && !BACK.includes(part.state)) wrong(fate);
+    if (BACK.includes(state) && !part.aborted && !isBack(part)) wrong(fate);
     if (state === STATE.held && (part.aborted || part.state !== STATE.held)) wrong(fate);
   }
 }
@@ -89,7 +96,7 @@ function checkPart({ model, partitions, report }: Checking, life: Life): void {
   const claim = claims.find(
     (one) => one.attempt === attempt && one.events.some(({ kind }) => kind === KIND.claimSealed),
   );
-  if (claim || BACK.includes(life.state)) return;
+  if (claim || isBack(life)) return;
   report({
     point: 4,
     what: `reservation ${id} was never completed (attempt ${attempt}), but its part in partition ${partition} is ${stateName(life.state)}`,
