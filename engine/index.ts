@@ -47,9 +47,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     dump: (partition) => facade.dump(partition),
     read: (partition, names) => facade.read(partition, names),
   };
+  const { lost, ...reservations } = reservationsApi(context);
+  core.reversals.onRecorded(lost);
   return {
     stock: stockApi(context),
-    reservations: reservationsApi(context),
+    reservations,
     partitions: partitionsApi,
     newReservationId: (item) => idAtHome(partitions.of(refOf(item)), partitions),
     openCache: (cacheOptions) =>
