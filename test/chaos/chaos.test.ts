@@ -37,6 +37,7 @@ void t.test('faults while it sells: nothing is sold twice, nothing acknowledged 
   });
   t.same(summary.violations, [], summary.explanation);
   t.ok(summary.calls > 200, `${summary.calls} calls`);
+  t.ok(summary.streamCalls! > 40, `${summary.streamCalls} of them by the stream`);
   t.ok(summary.events > 400, `${summary.events} events`);
   t.ok(summary.faults.filter(({ injected }) => injected).length >= 2, 'faults were injected');
   for (const op of ['reserve', 'confirm', 'release', 'extend', 'return', 'deduct', 'restock', 'adjust', 'read'])
