@@ -1,6 +1,6 @@
 /** Everything below the domains, wired together: topology, batcher, durable waits, recovery, partitions. */
 import { Batcher } from './batch/batcher.js';
-import { DEFAULT_TUNING, type Tuning } from './batch/tuning.js';
+import { DEFAULT_TUNING, tunedForDisk, type Tuning } from './batch/tuning.js';
 import { Deltas } from './deltas/deltas.js';
 import { EngineError, InvalidArgument, ShardUnavailable } from './errors.js';
 import { Keys } from './keys.js';
@@ -11,6 +11,7 @@ import { Reversals } from './recovery/reversals.js';
 import { Takeover } from './recovery/takeover.js';
 import { parseAddress } from './redis/address.js';
 import type { ConnectionSettings } from './redis/connection.js';
+import { checkDisks, DiskNotices } from './redis/disk.js';
 import { DurableWaits } from './redis/durable.js';
 import { Topology } from './redis/topology.js';
 import { DEFAULT_PREFIX, ScriptSet } from './scripts/loading.js';
@@ -31,12 +32,15 @@ export interface Core {
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
+/** A reservation over several partitions waits for the disks three times, one after the other. */
+const DEFAULT_TIMEOUT_ON_DISK_MS = 10_000;
 const READY_TIMEOUT_MS = 30_000;
 const MAX_TIMEOUT_MS = 300_000;
 const ACKS: readonly unknown[] = ['executed', 'replicated', 'durable'];
 
 /** @throws InvalidArgument, ShardUnavailable when the cluster cannot be used as configured. */
-export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_TUNING): Promise<Core> {
+export async function openCore(options: EngineOptions, given: Tuning = DEFAULT_TUNING): Promise<Core> {
+  const tuning = options.replicatedOnDisk ? tunedForDisk(given) : given;
   const { keys, ack, timeoutMs, mode } = checkOptions(options);
   const address = parseAddress(options.redis);
   const connection: ConnectionSettings = { access: address.access, connectTimeoutMs: tuning.connectTimeoutMs };
@@ -49,6 +53,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
       throw new ShardUnavailable('The Redis cluster serves none of the partitions: its slots are not assigned.');
     await checkInstallation(keys, topology.view, connection, mode === 'self', notice);
     await checkEviction(topology.view, connection, notice);
+    if (tuning.onDisk) await checkDisks(topology.view, connection, notice);
   } catch (error) {
     topology.close();
     if (error instanceof EngineError) throw error;
@@ -63,6 +68,7 @@ export async function openCore(options: EngineOptions, tuning: Tuning = DEFAULT_
       stale: (hint) => void topology.refresh(hint),
       ran: (batch, cells) => reversals.ran(batch, cells),
       durable: (pending, reached) => durable.wait(pending, reached),
+      notOnDisk: new DiskNotices(notice).fellShort,
     },
   );
   const durable = new DurableWaits(keys, connection, (partition) => batcher.linkOf(partition));
@@ -111,7 +117,9 @@ function checkOptions(options: EngineOptions): {
   timeoutMs: number;
   mode: 'self' | 'external';
 } {
-  const { ack = 'replicated', timeoutMs = DEFAULT_TIMEOUT_MS, recovery: mode = 'self' } = options;
+  const { ack = 'replicated', recovery: mode = 'self', replicatedOnDisk: onDisk = false } = options;
+  const { timeoutMs = onDisk ? DEFAULT_TIMEOUT_ON_DISK_MS : DEFAULT_TIMEOUT_MS } = options;
+  if (typeof onDisk !== 'boolean') throw new InvalidArgument('replicatedOnDisk must be true or false');
   if (!ACKS.includes(ack)) throw new InvalidArgument('ack must be executed, replicated or durable');
   if (!Number.isFinite(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
     throw new InvalidArgument(`timeoutMs must be 1 to ${MAX_TIMEOUT_MS}`);

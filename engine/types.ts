@@ -345,7 +345,13 @@ export interface EngineOptions {
   readonly partitions?: number;
   /** Default ack, default `replicated` (falls to `executed` on shards that have no replicas). */
   readonly ack?: Ack;
-  /** Default deadline of a call, default 2000 ms. */
+  /**
+   * `replicated` means that every replica has it on disk, and the master, too (WAITAOF; default: in their memory). Survives the
+   * loss of power of a whole shard; an answer takes about a second. Needs Redis 7.2 or Valkey with `appendonly yes` on every node:
+   * otherwise the engine does not open.
+   */
+  readonly replicatedOnDisk?: boolean;
+  /** Default deadline of a call, default 2000 ms, with `replicatedOnDisk` 10,000. */
   readonly timeoutMs?: number;
   /**
    * Who opens partitions that are fenced or new: `self` (default; this process, believing Redis or `source`), or `external`

@@ -52,6 +52,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     prefix: config.keyPrefix,
     partitions: config.partitions,
     ack: config.ack,
+    replicatedOnDisk: config.replicatedOnDisk,
     timeoutMs: config.callTimeoutMs,
     // With a database, workers own recovery: only they can tell what Redis has lost.
     recovery: config.databaseUrl === undefined ? 'self' : 'external',
@@ -59,6 +60,10 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
     onNotice: ({ level, message, ...fields }) => log[level](fields, message),
   });
   return serveEngine(engine, config, log);
+}
+
+function isSlow({ ack, replicatedOnDisk }: ServerConfig): boolean {
+  return ack === 'durable' || (replicatedOnDisk && ack === 'replicated');
 }
 
 /** Everything above the engine, which is closed with the server. */
@@ -84,8 +89,8 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const metrics = new Metrics();
   const admission = new Admission({
     most: config.maxInFlight,
-    // Where everybody waits for Postgres, being under way for long is no sign of a queue.
-    targetMs: config.ack === 'durable' ? 0 : config.maxQueueMs,
+    // Where everybody waits for Postgres or the disks, being under way for long is no sign of a queue.
+    targetMs: isSlow(config) ? 0 : config.maxQueueMs,
   });
   const partitions = new Partitions(config.partitions);
   const { gate, pressure } = openGate(engine, partitions, config, log);

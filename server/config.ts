@@ -22,6 +22,8 @@ export interface ServerConfig {
   readonly keyPrefix: string;
   readonly partitions: number;
   readonly ack: Ack;
+  /** `replicated` means on disk: the same in servers and workers. */
+  readonly replicatedOnDisk: boolean;
   readonly logLevel: LogLevel;
   /** Stock reads need no token. */
   readonly publicReads: boolean;
@@ -70,6 +72,7 @@ const MIN_SECRET_BYTES = 32;
 
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
   const read = new EnvReader(env);
+  const replicatedOnDisk = read.flag('HOLDFAST_REPLICATED_ON_DISK', false);
   const config: ServerConfig = {
     redisUrl: read.required('HOLDFAST_REDIS_URL', 'startup nodes, e.g. redis://127.0.0.1:7000,redis://127.0.0.1:7001'),
     databaseUrl: read.text('HOLDFAST_DATABASE_URL'),
@@ -86,6 +89,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     keyPrefix: read.text('HOLDFAST_KEY_PREFIX') ?? 'hf',
     partitions: read.integer('HOLDFAST_PARTITIONS', 64, 1, MAX_PARTITIONS),
     ack: read.oneOf('HOLDFAST_ACK', ACKS, 'replicated'),
+    replicatedOnDisk,
     logLevel: read.oneOf('HOLDFAST_LOG_LEVEL', LOG_LEVELS, 'info'),
     publicReads: read.flag('HOLDFAST_PUBLIC_READS', true),
     maxQueueMs: read.integer('HOLDFAST_MAX_QUEUE_MS', 25, 0, 60_000),
@@ -102,7 +106,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServerConfig {
     maxBufferedBytes: read.integer('HOLDFAST_MAX_BUFFERED_BYTES', 64 * 1024 * 1024, 1_048_576, 2 ** 40),
     bodyTimeoutMs: read.integer('HOLDFAST_BODY_TIMEOUT_MS', 10_000, 100, 600_000),
     takeover: read.flag('HOLDFAST_TAKEOVER', true),
-    callTimeoutMs: read.integer('HOLDFAST_CALL_TIMEOUT_MS', 2_000, 10, 60_000),
+    callTimeoutMs: read.integer('HOLDFAST_CALL_TIMEOUT_MS', replicatedOnDisk ? 10_000 : 2_000, 10, 60_000),
     shutdownDelayMs: read.integer('HOLDFAST_SHUTDOWN_DELAY_MS', 500, 0, 60_000),
     drainMs: read.integer('HOLDFAST_DRAIN_MS', 30_000, 0, 600_000),
     stream: readStreamLimits((name, fallback, min, max) => read.integer(name, fallback, min, max)),

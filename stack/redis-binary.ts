@@ -32,6 +32,12 @@ export function isNewEnough(binary: RedisBinary): boolean {
   return major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1]);
 }
 
+/** WAITAOF, for `replicated` on disk: Redis 7.2 and every Valkey. */
+export function knowsWaitaof({ product, version }: RedisBinary): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return product === 'valkey' || major > 7 || (major === 7 && minor >= 2);
+}
+
 /**
  * The server program to use: `HOLDFAST_REDIS_SERVER` when set (then nothing else is tried), else redis-server, else valkey-server.
  * Throws with what to do when none is new enough.

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { type ManagedProcess, spawnManaged } from './processes.js';
 import { projectRoot } from './project.js';
-import type { RedisBinary } from './redis-binary.js';
+import { knowsWaitaof, type RedisBinary } from './redis-binary.js';
 import { type AdminAccess, until, withAdmin } from './redis-form.js';
 import { aclLines, type RedisPasswords, redisUser } from './redis-users.js';
 
@@ -133,7 +133,7 @@ export class Node implements RedisNode {
     const { users } = this.options;
     if (!users) return undefined;
     const file = join(this.dir, 'users.acl');
-    writeSecret(file, `${aclLines(users.prefix, users.passwords).join('\n')}\n`);
+    writeSecret(file, `${aclLines(users.prefix, users.passwords, knowsWaitaof(this.binary)).join('\n')}\n`);
     return file;
   }
 

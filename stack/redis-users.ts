@@ -90,9 +90,10 @@ export function makeRedisPasswords(): RedisPasswords {
  * `default` is off: whoever does not log in can do nothing. It keeps its rights all the same, because a node that starts replays the
  * transactions of its append-only file as that user: without them it would leave out everything that scripts have written, and
  * count as loaded (seen with Redis 7.0).
+ * @param waitaof whether the nodes know WAITAOF (Redis 7.2, Valkey): older ones do not start with a file that names it
  * @throws RangeError for a prefix with characters that mean something in a pattern
  */
-export function aclLines(prefix: string, passwords: RedisPasswords): string[] {
+export function aclLines(prefix: string, passwords: RedisPasswords, waitaof = false): string[] {
   if (!PREFIX.test(prefix)) throw new RangeError('prefix must be 1 to 32 of A-Z a-z 0-9 . _ -');
   const user = (role: RedisRole, rights: string): string => {
     const hash = createHash('sha256').update(passwords[role]).digest('hex');
@@ -102,7 +103,7 @@ export function aclLines(prefix: string, passwords: RedisPasswords): string[] {
     [...new Set(commands)].map((command) => `+${command}`).join(' ');
   const own = `~${prefix}:* resetchannels &${prefix}:*`;
   const rights = ({ commands, queue }: Rights): string =>
-    `${own} -@all ${allowed(commands)}${queue ? ` (~${QUEUE_KEYS} resetchannels -@all ${allowed(queue)})` : ''}`;
+    `${own} -@all ${allowed(waitaof ? [...commands, 'waitaof'] : commands)}${queue ? ` (~${QUEUE_KEYS} resetchannels -@all ${allowed(queue)})` : ''}`;
   return [
     'user default off resetpass ~* &* +@all',
     user('server', rights(RIGHTS.server)),

@@ -6,6 +6,8 @@ export interface WorkerConfig {
   readonly queueUrl: string;
   readonly keyPrefix: string;
   readonly partitions: number;
+  /** `replicated` means on disk: the same in servers and workers. */
+  readonly replicatedOnDisk: boolean;
   /** Port of /metrics, /livez and /readyz; 0: any free one, undefined: none. */
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
@@ -49,6 +51,8 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   const redisUrl = required('HOLDFAST_REDIS_URL');
   const partitions = integer('HOLDFAST_PARTITIONS', 64, 1, 16_384);
   if (Number.isInteger(Math.log2(partitions)) === false) problems.push('HOLDFAST_PARTITIONS must be a power of two');
+  const onDisk = env['HOLDFAST_REPLICATED_ON_DISK'] || 'false';
+  if (onDisk !== 'true' && onDisk !== 'false') problems.push('HOLDFAST_REPLICATED_ON_DISK must be true or false');
   const logLevel = env['HOLDFAST_LOG_LEVEL'] || 'info';
   if (!LEVELS.includes(logLevel)) problems.push(`HOLDFAST_LOG_LEVEL must be one of ${LEVELS.join(', ')}`);
   const config: WorkerConfig = {
@@ -57,6 +61,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     queueUrl: env['HOLDFAST_QUEUE_URL'] || redisUrl,
     keyPrefix: env['HOLDFAST_KEY_PREFIX'] || 'hf',
     partitions,
+    replicatedOnDisk: onDisk === 'true',
     metricsPort: env['HOLDFAST_METRICS_PORT'] ? integer('HOLDFAST_METRICS_PORT', 0, 0, 65_535) : undefined,
     metricsHost: env['HOLDFAST_METRICS_HOST'] || '127.0.0.1',
     logLevel,

@@ -169,6 +169,7 @@ function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Prom
     redis: config.redisUrl,
     prefix: config.keyPrefix,
     partitions: config.partitions,
+    replicatedOnDisk: config.replicatedOnDisk,
     recovery: 'self',
     takeover: config.takeover,
     source: new PostgresSource(pools.general),

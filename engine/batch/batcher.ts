@@ -9,6 +9,7 @@
 import type { Asker, CallResult, Caller, CallerOptions, Taker } from '../caller.js';
 import { EngineClosed, InvalidArgument, Overloaded } from '../errors.js';
 import type { Keys } from '../keys.js';
+import type { AskedWait, FellShort } from '../redis/acks.js';
 import type { Endpoint } from '../redis/address.js';
 import type { ConnectionSettings, Reply } from '../redis/connection.js';
 import { Link } from '../redis/link.js';
@@ -28,7 +29,7 @@ import {
   Pending,
   REPLICATED,
 } from './batch.js';
-import { Encoder, waitCommand } from './encode.js';
+import { Encoder } from './encode.js';
 import { Loader, malformed } from './loader.js';
 import { Flight, type FlightEvents } from './flight.js';
 import { type OutcomeHost, Outcomes, unknownOutcome, unsettled } from './outcomes.js';
@@ -42,6 +43,8 @@ export interface BatcherEvents {
   stale(hint?: Endpoint): void;
   /** A script call was answered; `cells` is its reply. */
   ran(batch: Batch, cells: readonly ReplyValue[]): void;
+  /** A WAITAOF fell short or failed: an operator may have to do something. */
+  readonly notOnDisk: FellShort;
   /** The call ran and waits for Postgres; whoever takes it settles it by its deadline. */
   durable(pending: Pending, reached: CallResult<unknown>): void;
 }
@@ -79,7 +82,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   ) {
     const { keys, scripts, tuning } = settings;
     this.waiting = new Waiting(keys.partitions.count, tuning, (station) => this.schedule(station));
-    this.outcomes = new Outcomes(this.waiting, this);
+    this.outcomes = new Outcomes(this.waiting, this, events.notOnDisk);
     this.limits = { ops: tuning.opsPerCall, items: tuning.itemsPerCall, mentions: tuning.mentionsPerCall };
     const encoder = new Encoder(keys, scripts);
     this.loader = new Loader(this.waiting, encoder, tuning.opsPerPipeline, this.outcomes, this);
@@ -275,22 +278,20 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   private readonly flush = (station: Station): void => {
     station.scheduled = false;
     if (this.closed) return;
-    this.send(station, station.reads, true);
-    this.send(station, station.writes, false);
+    this.send(station, station.reads);
+    this.send(station, station.writes);
   };
 
-  private send(station: Station, queue: BatchQueue, reads: boolean): void {
+  private send(station: Station, queue: BatchQueue): void {
     const { link } = station;
-    const lanes = reads ? link.readLanes : link.writeLanes;
-    for (let lane = link.freeLane(lanes); lane && queue.peek(); lane = link.freeLane(lanes)) {
+    for (let lane = station.laneFor(queue); lane; lane = station.laneFor(queue)) {
       const load = this.loader.load(station, queue);
       if (load.batches.length === 0) continue;
-      const replicas = reads || load.ack < REPLICATED ? 0 : link.master.replicas;
-      if (replicas > 0) {
-        const left = load.lastDeadline - performance.now();
-        load.payload += waitCommand(station.wait.ask(link.master), station.wait.timeout(left));
-      }
-      const flight = new Flight(link, lane, load.batches, replicas, performance.now(), this);
+      const now = performance.now();
+      const waits = queue === station.writes && load.ack >= REPLICATED;
+      const wait = waits ? station.wait.ask(link.master, load.lastDeadline - now, now) : undefined;
+      if (wait) load.payload += wait.command;
+      const flight = new Flight(link, lane, load.batches, wait, now, this);
       if (lane.send(load.payload, flight.commands, flight)) this.flights.add(flight);
       else for (const batch of load.batches) this.waiting.queue(batch);
     }
@@ -310,8 +311,8 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
     this.outcomes.lost(batch);
   }
 
-  waited(flight: Flight, replicas: number): void {
-    this.outcomes.waited(flight, replicas);
+  waited(flight: Flight, wait: AskedWait, reply: Reply | Error): void {
+    this.outcomes.waited(flight, wait, reply);
   }
 
   landed(flight: Flight): void {
@@ -348,7 +349,7 @@ export class Batcher implements Caller, FlightEvents, OutcomeHost {
   private tick(): void {
     const now = performance.now();
     for (const batch of this.active.all) if (batch.nextDeadline <= now) this.outcomes.expire(batch, now);
-    for (const flight of this.flights.all) if (flight.sentAt + this.settings.tuning.stallMs < now) flight.link.drop();
+    for (const flight of this.flights.all) if (flight.stalled(now, this.settings.tuning.stallMs)) flight.link.drop();
     this.waiting.tidy();
     if (this.active.size > 0 || this.flights.size > 0) return;
     clearInterval(this.ticker);

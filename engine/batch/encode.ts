@@ -1,6 +1,6 @@
 /** Turns batches into EVALSHA commands. */
 import type { Keys } from '../keys.js';
-import { arrayHead, bulk, bulkAscii, bulkCommand, bulkJoined } from '../redis/resp.js';
+import { arrayHead, bulk, bulkAscii, bulkJoined } from '../redis/resp.js';
 import type { ScriptSet } from '../scripts/loading.js';
 import { type Cells, hashBytes } from '../scripts/script.js';
 import type { AnyScript, Batch } from './batch.js';
@@ -78,8 +78,4 @@ export class Encoder {
     }
     return wire;
   }
-}
-
-export function waitCommand(replicas: number, timeoutMs: number): string {
-  return bulkCommand(['WAIT', replicas, timeoutMs]);
 }

@@ -1,4 +1,5 @@
-/** One pipeline in flight: the EVALSHAs of several batches, and one WAIT when an answer asks for it. */
+/** One pipeline in flight: the EVALSHAs of several batches, and one WAIT (or WAITAOF) when an answer asks for it. */
+import type { AskedWait } from '../redis/acks.js';
 import type { Reply, ReplySink } from '../redis/connection.js';
 import type { Lane, Link } from '../redis/link.js';
 import type { Batch } from './batch.js';
@@ -7,8 +8,8 @@ export interface FlightEvents {
   replied(flight: Flight, batch: Batch, reply: Reply): void;
   failed(flight: Flight, batch: Batch, error: Error): void;
   lost(flight: Flight, batch: Batch): void;
-  /** The WAIT is answered: so many replicas have everything; -1 when it could not be told. */
-  waited(flight: Flight, replicas: number): void;
+  /** The WAIT is answered, or will never be. */
+  waited(flight: Flight, wait: AskedWait, reply: Reply | Error): void;
   /** All replies are in, or the connection is gone. */
   landed(flight: Flight): void;
 }
@@ -22,9 +23,8 @@ export class Flight implements ReplySink {
     readonly link: Link,
     readonly lane: Lane,
     readonly batches: readonly Batch[],
-    /** Replicas that must have it for `replicated`, as the topology was when it was sent; 0: without a WAIT. */
-    readonly replicas: number,
-    readonly sentAt: number,
+    private readonly wait: AskedWait | undefined,
+    private readonly sentAt: number,
     private readonly events: FlightEvents,
   ) {
     this.missing = this.commands;
@@ -35,27 +35,36 @@ export class Flight implements ReplySink {
   }
 
   get withWait(): boolean {
-    return this.replicas > 0;
+    return this.wait !== undefined;
+  }
+
+  /**
+   * No answer for `stallMs`, by performance.now(): the node hangs, or the way to it is cut. Where only the disk is still waited for,
+   * the node did answer: it has its time.
+   */
+  stalled(now: number, stallMs: number): boolean {
+    const disk = this.missing === 1 && this.wait?.onDisk ? this.wait.timeoutMs : 0;
+    return this.sentAt + stallMs + disk < now;
   }
 
   reply(index: number, value: Reply): void {
     const batch = this.batches[index];
     if (batch) this.events.replied(this, batch, value);
-    else this.events.waited(this, typeof value === 'number' ? value : -1);
+    else this.events.waited(this, this.wait!, value);
     this.arrived();
   }
 
   failed(index: number, error: Error): void {
     const batch = this.batches[index];
     if (batch) this.events.failed(this, batch, error);
-    else this.events.waited(this, -1);
+    else this.events.waited(this, this.wait!, error);
     this.arrived();
   }
 
-  lost(index: number): void {
+  lost(index: number, error: Error): void {
     const batch = this.batches[index];
     if (batch) this.events.lost(this, batch);
-    else this.events.waited(this, -1);
+    else this.events.waited(this, this.wait!, error);
     this.arrived();
   }
 

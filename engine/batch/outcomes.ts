@@ -13,6 +13,7 @@ import {
   ScriptFailed,
   ShardUnavailable,
 } from '../errors.js';
+import { type AskedWait, type FellShort, hasAll } from '../redis/acks.js';
 import type { Endpoint } from '../redis/address.js';
 import type { Reply } from '../redis/connection.js';
 import { statuses } from '../scripts/generated/statuses.js';
@@ -41,11 +42,12 @@ export interface OutcomeHost {
 }
 
 export class Outcomes {
-  private widened: { readonly executed: CallResult<unknown>; readonly replicated: CallResult<unknown> } | undefined;
+  private widened: { readonly executed: CallResult<unknown>; readonly wider: CallResult<unknown> } | undefined;
 
   constructor(
     private readonly waiting: Waiting,
     private readonly host: OutcomeHost,
+    private readonly notOnDisk: FellShort,
   ) {}
 
   replied(flight: Flight, batch: Batch, reply: Reply): void {
@@ -96,23 +98,24 @@ export class Outcomes {
     if (refused || pending.ack === EXECUTED) batch.resolve(pending, executed);
     else {
       pending.executed = executed;
-      if (!flight.withWait) this.acknowledged(batch, pending, false);
+      if (!flight.withWait) this.acknowledged(batch, pending, undefined);
     }
   }
 
-  /** The WAIT of a flight is answered; `replicas` is -1 when it could not be told. */
-  waited(flight: Flight, replicas: number): void {
-    const all = replicas >= flight.replicas;
-    this.waiting.stationOf(flight.link)?.wait.answered(all);
+  waited(flight: Flight, wait: AskedWait, reply: Reply | Error): void {
+    const all = hasAll(wait, reply);
+    this.waiting.stationOf(flight.link)?.wait.answered(wait, all);
+    if (!all && wait.onDisk) this.notOnDisk(flight.link.master, wait, reply);
     for (const batch of flight.batches) {
       for (const pending of batch.pendings)
-        if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all);
+        if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all ? wait : undefined);
       if (batch.live === 0) this.host.gone(batch);
     }
   }
 
-  private acknowledged(batch: Batch, pending: Pending, replicated: boolean): void {
-    const reached = replicated ? this.replicatedOf(pending.executed!) : pending.executed!;
+  /** `had`: what was waited for and is there. */
+  private acknowledged(batch: Batch, pending: Pending, had: AskedWait | undefined): void {
+    const reached = had ? this.widenedOf(pending.executed!, had) : pending.executed!;
     if (pending.ack !== DURABLE) batch.resolve(pending, reached);
     else if (!pending.elsewhere) {
       pending.elsewhere = true;
@@ -122,10 +125,13 @@ export class Outcomes {
   }
 
   /** Who is answered the same shares the wider answer as well. */
-  private replicatedOf(executed: CallResult<unknown>): CallResult<unknown> {
-    if (this.widened?.executed !== executed)
-      this.widened = { executed, replicated: { ...executed, ack: 'replicated' } };
-    return this.widened.replicated;
+  private widenedOf(executed: CallResult<unknown>, { replicas }: AskedWait): CallResult<unknown> {
+    if (this.widened?.executed !== executed) {
+      // One node is one node, also with a disk: it has it as safely as it can, and is not called a replica.
+      const wider = replicas > 0 ? { ...executed, ack: 'replicated' as const } : { ...executed, alone: true };
+      this.widened = { executed, wider };
+    }
+    return this.widened.wider;
   }
 
   failed(flight: Flight, batch: Batch, error: Error): void {

@@ -1,5 +1,5 @@
 /** Where calls wait until they are sent: by node while their partition is open, parked at the partition otherwise. */
-import type { Link } from '../redis/link.js';
+import type { Lane, Link } from '../redis/link.js';
 import { ReplicaWait } from '../redis/acks.js';
 import { type AnyScript, type Batch, BatchQueue, type Counter } from './batch.js';
 import type { Tuning } from './tuning.js';
@@ -25,11 +25,37 @@ export class Station implements Counter {
   scheduled = false;
   /** By performance.now(). */
   scheduledAt = 0;
+  private sentAt = -Infinity;
+  private rest: NodeJS.Timeout | undefined;
   constructor(
     readonly link: Link,
-    tuning: Tuning,
+    private readonly tuning: Tuning,
+    private readonly ready: (station: Station) => void,
   ) {
     this.wait = new ReplicaWait(tuning);
+  }
+
+  /** A lane for what waits in one of the queues, if there is anything and it may leave now. */
+  laneFor(queue: BatchQueue): Lane | undefined {
+    const { readLanes, writeLanes } = this.link;
+    const lane = queue.peek() && this.link.freeLane(queue === this.reads ? readLanes : writeLanes);
+    return lane && (queue === this.reads || this.mayLeave()) ? lane : undefined;
+  }
+
+  /** Whether the next pipeline of writes may leave; if not, `ready` is called when it may. */
+  private mayLeave(): boolean {
+    if (this.tuning.gapMs === 0) return true;
+    const now = performance.now();
+    const rest = this.sentAt + this.tuning.gapMs - now;
+    if (rest <= 0) {
+      this.sentAt = now;
+      return true;
+    }
+    this.rest ??= setTimeout(() => {
+      this.rest = undefined;
+      this.ready(this);
+    }, rest);
+    return false;
   }
 
   get busy(): boolean {
@@ -66,7 +92,7 @@ export class Waiting {
   }
 
   add(link: Link): void {
-    this.stations.set(link, new Station(link, this.tuning));
+    this.stations.set(link, new Station(link, this.tuning, this.ready));
   }
 
   /** Takes a node away. What waits there has to be moved before. */

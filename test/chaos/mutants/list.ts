@@ -19,7 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no-wait',
     describe: '`replicated` is answered whatever WAIT says',
-    edits: [{ in: 'engine/batch/outcomes', from: 'const all = replicas >= flight.replicas;', to: 'const all = true;' }],
+    edits: [{ in: 'engine/batch/outcomes', from: 'const all = hasAll(wait, reply);', to: 'const all = true;' }],
     faults: ['lag-takeover'],
     points: [3],
   },

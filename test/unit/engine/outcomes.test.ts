@@ -31,6 +31,7 @@ function sent() {
       resend: (_: Batch, pendings: Pending[]) => host.resent.push(...pendings),
       gone: () => undefined,
     } as unknown as OutcomeHost,
+    () => undefined,
   );
   const found: { error?: EngineError } = {};
   const pending = new Pending(OP, Infinity, 0, true, {
