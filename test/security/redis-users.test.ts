@@ -1,6 +1,8 @@
 /** What each role may do in Redis is what it does, and no more (docs/security.md). */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
@@ -167,6 +169,17 @@ t.test('selling, recovery, failover, verify and rebuild get along with what thei
     const { body } = await call('GET', '/v1/admin/partitions');
     return body.open === body.count;
   });
+  await sell(t);
+
+  const master = cluster.nodes.find(({ role, id }) => role === 'master' && id !== replica.id)!;
+  master.kill('SIGKILL');
+  await until('a replica was asked to take over, and did', async () => {
+    await cluster.refresh();
+    const log = ({ port }: { port: number }) => readFileSync(join(stack.dir, 'logs', `redis-${port}.log`), 'utf8');
+    return cluster.nodes.some((node) => node.role === 'master' && log(node).includes('Forced failover user request'));
+  });
+  await master.restart();
+  await cluster.healthy();
   await sell(t);
 
   const target = { redisUrl: stack.redisUrl, databaseUrl: stack.readerUrl, keyPrefix: 'hf', partitions: 64 };
