@@ -80,7 +80,7 @@ export async function askClaim(context: Context, partition: number, hold: HoldRe
 }
 
 /**
- * A part that is sold, at its deadline: with the whole shard of its home the claim may be lost, or that it was sold. Then either the claim
+ * A part that is sold, when it is due: with the whole shard of its home the claim may be lost, or that it was sold. Then either the claim
  * is sold again, or the units of all its parts come back: sold as a whole or not at all.
  */
 export async function askAfterSale(
