@@ -324,8 +324,8 @@ class Replaying {
         claim.deadlines.push(deadline);
         return;
       case KIND.claimConfirmed:
+        // Whether it was in time is seen together with its parts: see checkWholes.
         from(STATE.held);
-        inTime();
         claim.state = STATE.confirmed;
         return;
       case KIND.claimReleased:

@@ -4,7 +4,7 @@
  */
 import { partitionOf } from '../final/redis.js';
 import { keyOf } from '../final/types.js';
-import type { Checking } from './context.js';
+import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
 import { sameLines } from './effects.js';
 import { KIND, STATE, stateName, SWEEP_ACTOR } from './kinds.js';
 import { type ClaimLife, type Life, present } from './model.js';
@@ -48,6 +48,7 @@ function checkClaim(checking: Checking, claim: ClaimLife, isLast: boolean): void
       report({ point: 2, what: `reservation ${id} is pending for ever`, ids: [id], events: claim.events });
     return;
   }
+  checkInTime(checking, claim);
   for (const [partition, part] of partsOf(checking, claim)) {
     const wrong = (what: string): void =>
       report({
@@ -67,6 +68,29 @@ function checkClaim(checking: Checking, claim: ClaimLife, isLast: boolean): void
     if (BACK.includes(state) && !part.aborted && !isBack(part)) wrong(fate);
     if (state === STATE.held && (part.aborted || part.state !== STATE.held)) wrong(fate);
   }
+}
+
+/**
+ * Point 9 for claims. A confirm that was decided in time may be lost with its home: then a part that was sold before the deadline,
+ * or the record of the reversal, bears witness to it, and the claim is confirmed again whenever that is found.
+ */
+function checkInTime(checking: Checking, claim: ClaimLife): void {
+  const { id, deadline, events } = claim;
+  const late = events.find(({ kind, at }) => kind === KIND.claimConfirmed && at >= deadline);
+  if (!late) return;
+  // Another node's clock.
+  const before = clocksMoved(checking) ? Infinity : deadline + CLOCK_MS;
+  const sold = [...partsOf(checking, claim).values()].some((part) =>
+    part?.events.some(({ kind, at }) => kind === KIND.confirmed && at < before),
+  );
+  const taken = checking.final.postgres.reversals?.some((one) => one.id === id && one.kind === KIND.claimConfirmed);
+  if (sold || taken) return;
+  checking.report({
+    point: 9,
+    what: `reservation ${id} was confirmed ${late.at - deadline} ms after its deadline, and nothing was sold before`,
+    ids: [id],
+    events: [late],
+  });
 }
 
 /** A part without a claim that was completed has never been: it must have gone back. And lines of one record end together. */
