@@ -41,6 +41,19 @@ async function heldIn(core: TestCore, item: string): Promise<Set<string>> {
   return held;
 }
 
+const epochOf = async (core: TestCore) => (await core.partitions.status([7]))[0]!.epoch;
+
+function reopened(core: TestCore, epoch: number): Promise<unknown> {
+  return until(
+    'the partition is open again',
+    async () => {
+      const [status] = await core.partitions.status([7]);
+      return status?.open && status.epoch > epoch;
+    },
+    60_000,
+  );
+}
+
 /** Asks under new ids until the answer has this ack. */
 let asked = 0;
 const untilAck = (core: TestCore, item: string, ack: string) =>
@@ -61,10 +74,11 @@ void t.test('the power of a whole shard fails: what was answered as replicated i
   // The last wave was answered a moment ago. What is only executed goes on, and is lost or not.
   const loose = Array.from({ length: 20 }, (_, n) => reserve(core, item, `loose-${n}`, 1, { ack: 'executed' }));
   await Promise.all(loose);
+  const before = await epochOf(core);
   await losePower(cluster.nodes);
   for (const node of cluster.nodes) await node.restart();
   await cluster.healthy();
-  await until('the partition is open again', async () => (await core.partitions.status())[7]?.epoch === 2, 60_000);
+  await reopened(core, before);
   const held = await heldIn(core, item);
   t.same(
     safe.filter((id) => !held.has(id)),
@@ -82,7 +96,11 @@ void t.test('a node does not sync: answers say executed, and what they say is tr
     t.match(await reserve(core, item, `${name}-2`, 1, { timeoutMs: 10_000 }), { ack: 'executed' }, 'in full length');
     t.match(await reserve(plain, item, `${name}-3`), { ack: 'replicated' }, 'to others memory is enough');
     const notice = await until('a notice', async () => core.notices.find(({ message }) => /on disk/.test(message)));
-    t.match(notice, { level: 'warn', replicas: 1, onDisk: { master: name === 'replica', replicas: name === 'master' ? 1 : 0 } });
+    t.match(notice, {
+      level: 'warn',
+      replicas: 1,
+      onDisk: { master: name === 'replica', replicas: name === 'master' ? 1 : 0 },
+    });
     core.notices.length = 0;
     await syncAgain(node);
     await untilAck(core, item, 'replicated');
@@ -93,10 +111,11 @@ void t.test('a node does not sync: answers say executed, and what they say is tr
   await stopSyncing(master);
   await stopSyncing(replica);
   t.match(await reserve(plain, item, 'in-memory'), { ack: 'replicated', result: { status: 'ok' } });
+  const before = await epochOf(core);
   await losePower(cluster.nodes);
   for (const node of cluster.nodes) await node.restart();
   await cluster.healthy();
-  await until('the partition is open again', async () => (await core.partitions.status())[7]?.epoch === 2, 60_000);
+  await reopened(core, before);
   t.notOk((await heldIn(core, item)).has('in-memory'), 'without the setting, such a loss of power takes it');
 });
 
