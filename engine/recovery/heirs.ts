@@ -4,6 +4,12 @@ import { Connection, type ConnectionSettings } from '../redis/connection.js';
 import { parseNodes, textOf } from '../redis/nodes.js';
 
 const REPLY_TIMEOUT_MS = 1_000;
+/** Node timeouts are not told; this long is Redis' default, 15 s. */
+const NODE_TIMEOUT_SECONDS = 15;
+/** Masters vote about the same master once in so long. */
+const VOTE_SECONDS = 2 * NODE_TIMEOUT_SECONDS;
+/** A process holds elections so far apart. */
+export const ELECTION_SECONDS = 4 * NODE_TIMEOUT_SECONDS;
 
 /** Where a node stood in its replication history. Offsets compare within one history only. */
 export interface Stand {
@@ -120,9 +126,9 @@ export function chooseHeir(
   if (best.replicationId !== known.replicationId || best.offset < known.offset)
     return 'its replica lacks what the master had when it was last heard of';
   if (best.voters < best.quorum) return `${best.voters} masters can vote, ${best.quorum} have to`;
-  // Masters vote about the same master once in two node timeouts, and a process holds an election once in four: a vote that is
-  // lost now would only be in the way of the cluster's own.
-  const ago = replaced.get(best.id);
-  if (replaced.has(masterId) || (ago !== undefined && best.uptimeSeconds >= ago)) return 'it was replaced a moment ago';
+  // A vote that is lost now would only be in the way of the cluster's own.
+  const [master = Infinity, heir = Infinity] = [replaced.get(masterId), replaced.get(best.id)];
+  if (master < VOTE_SECONDS || (heir < ELECTION_SECONDS && best.uptimeSeconds >= heir))
+    return 'it was replaced a moment ago';
   return best;
 }

@@ -10,7 +10,7 @@
 import type { ConnectionSettings } from '../redis/connection.js';
 import type { Master, Topology } from '../redis/topology.js';
 import type { EngineOptions } from '../types.js';
-import { type Asked, askHeir, chooseHeir, isRefused, type Stand } from './heirs.js';
+import { type Asked, askHeir, chooseHeir, ELECTION_SECONDS, isRefused, type Stand } from './heirs.js';
 
 /** A process that a supervisor starts again at once is back by then. */
 const GONE_MS = 1_000;
@@ -23,8 +23,6 @@ const AGAIN_MS = 500;
 const ELECTION_MS = 1_000;
 const REFRESH_MS = 50;
 const COMMAND_TIMEOUT_MS = 1_000;
-/** Two replacements of a node so close to each other are the cluster's business: four node timeouts of 15 s, its default. */
-const REPLACED_MS = 60_000;
 /** A master's answer to CLUSTER FAILOVER. */
 const PROMOTED = /You should send CLUSTER FAILOVER to a replica/;
 
@@ -83,7 +81,7 @@ export class Takeover {
   follow(): void {
     const { masters } = this.topology.view;
     const now = performance.now();
-    for (const [id, at] of this.replaced) if (now - at > REPLACED_MS) this.replaced.delete(id);
+    for (const [id, at] of this.replaced) if (now - at > ELECTION_SECONDS * 1_000) this.replaced.delete(id);
     for (const id of this.heard.keys())
       if (!masters.has(id)) {
         this.heard.delete(id);

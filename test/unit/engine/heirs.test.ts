@@ -101,8 +101,10 @@ t.test('who takes over', (t) => {
   t.match(choose(heir({})), /replaced a moment ago/, 'its last election is in the way');
   t.equal(choose(heir({ uptimeSeconds: 29 })), 'd 1000', 'of which a new process knows nothing');
   replaced.clear();
-  replaced.set('a', 30);
+  replaced.set('a', 29);
   t.match(choose(heir({ uptimeSeconds: 1 })), /replaced a moment ago/, 'the votes about it are spent');
+  replaced.set('a', 31);
+  t.equal(choose(heir({ uptimeSeconds: 1 })), 'd 1000');
   t.end();
 });
 
