@@ -18,8 +18,9 @@ export interface WakeOptions {
   readonly intervalMs?: number;
 }
 
-/** A queue that has not taken the jobs by then is passed by. */
+/** A queue that has not taken the jobs by then is passed by, until it has taken them or for so long. */
 const QUEUE_MS = 1_000;
+const PASSED_BY_MS = 10_000;
 
 /**
  * Finds partitions with something to do and enqueues a job for each. Every worker process has one; nothing else decides what is
@@ -29,6 +30,12 @@ export class Wake {
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
   private looking: Promise<void> | undefined;
+  /** Partitions whose node did not answer. They are asked for beside the others: a node that hangs makes nobody else wait. */
+  private readonly away = new Set<number>();
+  private lookingForAway: Promise<void> | undefined;
+  /** Jobs that the queue has not taken in time, and until when it is left alone. */
+  private unanswered: Promise<void> | undefined;
+  private passedByUntil = 0;
   private readonly behindSince = new Map<number, number>();
   private readonly local = new Set<string>();
   /** When the last look succeeded, ms; for readiness. */
@@ -48,21 +55,36 @@ export class Wake {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    await this.looking;
+    await Promise.all([this.looking, this.lookingForAway]);
   }
 
   private async look(): Promise<void> {
+    const { away } = this;
+    if (away.size === 0) return this.lookAt(undefined);
+    this.lookingForAway ??= this.lookAt([...away]).finally(() => (this.lookingForAway = undefined));
+    await this.lookAt(this.all().filter((partition) => !away.has(partition)));
+  }
+
+  /** @param asked undefined: all */
+  private async lookAt(asked: readonly number[] | undefined): Promise<void> {
     const { partitions, log, metrics } = this.options;
     try {
-      const statuses = await partitions.status();
+      const statuses = await partitions.status(asked);
       this.lastLook = Date.now();
-      metrics.unreachable.set(partitions.count - statuses.length);
+      if (statuses.length < (asked?.length ?? partitions.count))
+        for (const partition of asked ?? this.all()) this.away.add(partition);
+      for (const { partition } of statuses) this.away.delete(partition);
+      metrics.unreachable.set(this.away.size);
       const jobs = statuses.flatMap((status) => this.jobsOf(status));
-      if (jobs.length > 0) await this.enqueue(jobs);
+      if (jobs.length > 0 && !this.stopped) await this.enqueue(jobs);
     } catch (error) {
       metrics.failures.inc({ step: 'look' });
       log.warn({ err: error }, 'looking for work failed');
     }
+  }
+
+  private all(): number[] {
+    return Array.from({ length: this.options.partitions.count }, (_, partition) => partition);
   }
 
   private jobsOf(status: PartitionStatus): { name: JobName; partition: number }[] {
@@ -91,21 +113,39 @@ export class Wake {
   }
 
   private async enqueue(jobs: readonly { name: JobName; partition: number }[]): Promise<void> {
+    if (await this.taken(jobs)) return;
+    // The queue lives on one shard, the work on all of them: while it is away, do the work without it.
+    this.options.metrics.failures.inc({ step: 'enqueue' });
+    for (const job of jobs) this.runLocally(job.name, job.partition);
+  }
+
+  /** Whether the queue has taken the jobs. While it has not answered it is not given ever more, all of which it would take in the end. */
+  private async taken(jobs: readonly { name: JobName; partition: number }[]): Promise<boolean> {
+    if (this.unanswered && Date.now() < this.passedByUntil) return false;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(resolve, QUEUE_MS, 'late');
     });
     try {
-      const taken = await Promise.race([this.options.queue.add(jobs), late]);
-      if (taken !== 'late') return;
+      const adding = this.options.queue.add(jobs);
+      if ((await Promise.race([adding, late])) !== 'late') return true;
+      this.passBy(adding);
     } catch (error) {
       this.options.log.warn({ err: error }, 'the queue refuses jobs');
     } finally {
       clearTimeout(timer);
     }
-    // The queue lives on one shard, the work on all of them: while it is away, do the work without it.
-    this.options.metrics.failures.inc({ step: 'enqueue' });
-    for (const job of jobs) this.runLocally(job.name, job.partition);
+    return false;
+  }
+
+  private passBy(adding: Promise<void>): void {
+    const unanswered = adding
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.unanswered === unanswered) this.unanswered = undefined;
+      });
+    this.unanswered = unanswered;
+    this.passedByUntil = Date.now() + PASSED_BY_MS;
   }
 
   private runLocally(name: JobName, partition: number): void {

@@ -1,0 +1,100 @@
+/** Looking for work, while a node of Redis or the queue hangs. */
+import { pino } from 'pino';
+import t from 'tap';
+import type { PartitionsApi, PartitionStatus } from '../../engine/types.js';
+import type { Drainer } from '../../workers/drain/drain.js';
+import type { Halts } from '../../workers/drain/halts.js';
+import { WorkerMetrics } from '../../workers/metrics.js';
+import { Wake, type WakeOptions } from '../../workers/wake/wake.js';
+
+type Jobs = readonly { readonly name: string; readonly partition: number }[];
+
+const COUNT = 4;
+const PATIENCE_MS = 30_000;
+
+/** Every partition has something to drain. */
+const behind = (partition: number): PartitionStatus => ({
+  partition,
+  node: 'n',
+  epoch: 1,
+  seq: 2,
+  open: true,
+  persisted: { epoch: 1, seq: 1 },
+  logLength: 1,
+  nextDue: undefined,
+});
+
+function startWake(status: PartitionsApi['status'], add: (jobs: Jobs) => Promise<void>) {
+  const here: Jobs[number][] = [];
+  const metrics = new WorkerMetrics();
+  const wake = new Wake({
+    partitions: { count: COUNT, status } as unknown as PartitionsApi,
+    queue: { add },
+    drainer: { isActive: () => false } as unknown as Drainer,
+    halts: { rests: () => false } as unknown as Halts,
+    metrics,
+    log: pino({ level: 'silent' }),
+    handle: async (name, partition) => void here.push({ name, partition }),
+    intervalMs: 1,
+  } satisfies WakeOptions);
+  wake.start();
+  return { wake, here, metrics };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error('it never came to that');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+t.test('a node that hangs is waited for once: the other partitions are looked at meanwhile', async (t) => {
+  const slow = 2;
+  let hangs = true;
+  let asked = 0;
+  let answer = (): void => undefined;
+  const found = new Map<number, number>();
+  const { wake, metrics } = startWake(
+    async (partitions = [0, 1, 2, 3]) => {
+      const statuses = partitions.map(behind);
+      if (!hangs || !partitions.includes(slow)) return statuses;
+      asked++;
+      // The first time it takes as long as the node is given; then it is not answered before the test says so.
+      if (asked > 1) await new Promise<void>((resolve) => (answer = resolve));
+      return statuses.filter(({ partition }) => partition !== slow);
+    },
+    async (jobs) => {
+      for (const { partition } of jobs) found.set(partition, (found.get(partition) ?? 0) + 1);
+    },
+  );
+  await until(() => asked === 2 && (found.get(0) ?? 0) > 20);
+  t.equal(asked, 2, 'it is asked once at a time');
+  t.notOk(found.has(slow));
+  t.match(await metrics.unreachable.get(), { values: [{ value: 1 }] });
+  hangs = false;
+  answer();
+  await until(() => (found.get(slow) ?? 0) > 3);
+  t.match(await metrics.unreachable.get(), { values: [{ value: 0 }] });
+  await wake.stop();
+});
+
+t.test('a queue that hangs is given no more until it has taken what it was given; the work is done here', async (t) => {
+  let added = 0;
+  let hangs = true;
+  let take = (): void => undefined;
+  const { wake, here } = startWake(
+    async (partitions = [0, 1, 2, 3]) => partitions.map(behind),
+    async () => {
+      added++;
+      if (hangs) await new Promise<void>((resolve) => (take = resolve));
+    },
+  );
+  await until(() => here.length > 50);
+  t.equal(added, 1);
+  t.strictSame([...new Set(here.map(({ partition }) => partition))].sort(), [0, 1, 2, 3]);
+  hangs = false;
+  take();
+  await until(() => added > 3);
+  await wake.stop();
+});
