@@ -24,6 +24,8 @@ export class Call {
   link: Link | undefined;
   /** It was sent, and that attempt may have been carried out. */
   maybe = false;
+  /** By performance.now(): until then that attempt may still be under way in the server that took it. */
+  underWayUntil = 0;
   attempts = 0;
   settled = false;
 
@@ -53,6 +55,21 @@ export class Call {
   fail(error: Error): void {
     this.settled = true;
     this.reject(error);
+  }
+
+  /** It was sent on a connection that is lost, to a server that ends what it took within so many ms. */
+  lost(callMs: number): void {
+    this.link = undefined;
+    this.maybe = true;
+    this.underWayUntil = performance.now() + callMs;
+  }
+
+  /**
+   * Milliseconds until a refusal counts. Where an earlier attempt was not answered it may come after this one, and find what this one
+   * lacked: units that were given back in between.
+   */
+  get doubtfulMs(): number {
+    return this.kind.changes ? this.underWayUntil - performance.now() : 0;
   }
 
   retryable(code: string): boolean {

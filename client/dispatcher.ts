@@ -4,6 +4,7 @@
  */
 import { Call, type CallKind, type Columns } from './call.js';
 import { Connector, type ConnectorOptions } from './connector.js';
+import { CALL_MS } from './defaults.js';
 import { HoldfastError } from './errors.js';
 import type { Link } from './link.js';
 import { afterTurn } from './socket.js';
@@ -133,6 +134,8 @@ export class Dispatcher {
     if (typeof code === 'number') return this.over(call, () => call.done(answer));
     if (code === 'outcome_unknown') call.maybe = true;
     if (call.retryable(code as string)) return this.later(call, () => this.over(call, () => call.refused(answer)));
+    const { doubtfulMs } = call;
+    if (doubtfulMs > 0) return this.later(call, () => this.over(call, () => call.fail(call.unknown())), doubtfulMs);
     if (code === 'unauthenticated' && this.connector.canRenew && call.attempts === 1) {
       void this.connector.renew().then((taken) => {
         if (taken && !call.settled) this.again(call);
@@ -155,9 +158,10 @@ export class Dispatcher {
   }
 
   /** Once more after a pause, or never if its time does not last as long. */
-  private later(call: Call, giveUp: () => void): void {
-    const pause =
+  private later(call: Call, giveUp: () => void, leastMs = 0): void {
+    const backoff =
       Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(call.attempts - 1, 10)) * (0.5 + Math.random() / 2);
+    const pause = Math.max(backoff, leastMs);
     if (performance.now() + pause >= call.deadline) return giveUp();
     setTimeout(() => {
       if (!call.settled) this.again(call);
@@ -169,8 +173,7 @@ export class Dispatcher {
     const unanswered: Call[] = [];
     for (const call of this.calls.values()) {
       if (call.link !== link) continue;
-      call.link = undefined;
-      call.maybe = true;
+      call.lost(link.limits?.callMs ?? CALL_MS);
       unanswered.push(call);
     }
     this.queue = [...unanswered, ...this.queue];

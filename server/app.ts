@@ -106,7 +106,19 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const { publicReads } = config;
   const refused = (code: string): void => metrics.problem(code);
   const stream = new Stream(
-    { engine, cache, soldOut, gate, database, auth, partitions, publicReads, log, limits: config.stream, refused },
+    {
+      engine,
+      cache,
+      soldOut,
+      gate,
+      database,
+      auth,
+      partitions,
+      publicReads,
+      log,
+      limits: { ...config.stream, callMs: config.callTimeoutMs },
+      refused,
+    },
     metrics,
   );
   const main = await openPort(service, routes, config.host, config.port, (app) => stream.mount(app));

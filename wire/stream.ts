@@ -79,6 +79,7 @@ export const LIMITS = [
   'items',
   'subscriptions',
   'itemsPerRequest',
+  'callMs',
 ] as const;
 export type LimitName = (typeof LIMITS)[number];
 

@@ -16,6 +16,8 @@ export interface StreamLimits {
   readonly subscriptions: number;
   /** Items in one request: of a query, a declaration, a subscription. */
   readonly itemsPerRequest: number;
+  /** Milliseconds in which what was taken is answered, and after which nothing of it is begun any more. */
+  readonly callMs: number;
   /** Seconds without a frame or a pong after which a connection is taken for dead. */
   readonly idleSeconds: number;
   /** Milliseconds to bring a token where reads are not public. */
@@ -39,6 +41,7 @@ export const STREAM_LIMITS: StreamLimits = {
   items: 65_536,
   subscriptions: 20_000,
   itemsPerRequest: 2_000,
+  callMs: 2_000,
   idleSeconds: 60,
   authMs: 10_000,
   pauseBytes: 1024 * 1024,
