@@ -14,7 +14,7 @@ export interface AckTally {
   unrecorded: number;
   /** Gone without a record because this installation keeps none. */
   unkept: number;
-  /** `replicated` and gone, which a loss of more than one node excuses. */
+  /** `replicated` and gone, which a loss of more than one node excuses; with a reversal record or without. */
   excused: number;
 }
 
@@ -69,18 +69,17 @@ function judge(checking: Checking, call: Call, why: string, reversals: Map<strin
   const wrong = (point: number, what: string): void => report({ point, what, ids: [id], calls: [call] });
   const told = `call ${call.n} (${request.op} ${id}) was answered ok, ack ${ack}`;
   if (ack === 'durable') return wrong(3, `${told}, and is gone: ${why}`);
-  const kinds = kindsOf(request);
-  const said = reversals.get(id)?.some(({ kind }) => kinds.includes(kind));
   if (ack === 'replicated') {
     const lost = faults.some(
       ({ loses, from, to }) => loses === 'cluster' && call.began <= to && call.ended! >= from - LAG_MS,
     );
     // A record does not make it good: `replicated` outlives one node.
-    if (!lost) wrong(3, `${told}, and is gone: ${why}`);
-    else if (said) tally.reversed++;
-    else tally.excused++;
+    if (lost) tally.excused++;
+    else wrong(3, `${told}, and is gone: ${why}`);
     return;
   }
+  const kinds = kindsOf(request);
+  const said = reversals.get(id)?.some(({ kind }) => kinds.includes(kind));
   if (said) tally.reversed++;
   else if (isOtherContent(checking, call, id)) wrong(5, `${told}, although ${id} has other content: ${why}`);
   else if (serverEnds.some(({ name, at }) => name === call.via && at >= call.began)) tally.unrecorded++;

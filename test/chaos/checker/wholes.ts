@@ -26,6 +26,7 @@ export function checkWholes(checking: Checking): void {
   for (const lives of checking.model.claims.values())
     for (const claim of lives) checkClaim(checking, claim, claim === lives.at(-1));
   for (const lives of checking.model.holds.values()) for (const life of lives) checkPart(checking, life);
+  checkBroughtBack(checking);
   checkOverdue(checking);
 }
 
@@ -127,6 +128,29 @@ function checkPart({ model, partitions, report }: Checking, life: Life): void {
     ids: [id],
     events: life.events,
   });
+}
+
+/**
+ * Units that were sold come back because somebody returns them. The sweep brings them back by itself only from a part whose reservation
+ * is not sold: it would undo sales else, and claim and parts would agree about it.
+ */
+function checkBroughtBack({ model, calls, effects, partitions, report }: Checking): void {
+  const returns = calls.filter(({ request, answer }) => request.op === 'return' && answer?.outcome !== 'failed');
+  const asked = new Set(returns.map((call) => effects.idOf(call)));
+  for (const lives of model.holds.values())
+    for (const { id, attempt, partition, events } of lives) {
+      const back = events.filter(({ kind, actor }) => kind === KIND.returned && actor === SWEEP_ACTOR);
+      if (back.length === 0 || asked.has(id)) continue;
+      const claims = model.claims.get(keyOf(partitionOf(id, partitions), id)) ?? [];
+      const isSold = claims.some((claim) => claim.attempt === attempt && KEPT.includes(claim.state));
+      if (attempt > 0 && !isSold) continue;
+      report({
+        point: 4,
+        what: `reservation ${id} is sold and nobody returned it, but units of it in partition ${partition} were brought back`,
+        ids: [id],
+        events: back,
+      });
+    }
 }
 
 function checkOverdue({ model, final, report }: Checking): void {

@@ -1,0 +1,126 @@
+/** What the checker makes of histories that are short enough to be written down. */
+import t from 'tap';
+import type { Checking, FaultSpan } from './checker/context.js';
+import { checkAcks } from './checker/acks.js';
+import { effectsOf } from './checker/effects.js';
+import { KIND, SWEEP_ACTOR } from './checker/kinds.js';
+import { replay } from './checker/model.js';
+import type { Violation } from './checker/violation.js';
+import { checkWholes } from './checker/wholes.js';
+import { partitionOf } from './final/redis.js';
+import type { Movement, Reversal } from './final/types.js';
+import type { Call, Request } from './history.js';
+
+const PARTITIONS = 4;
+const ID = 'r1';
+const REFS = ['north:a', 'south:b', 'west:c', 'east:d', 'north:e', 'south:f'] as const;
+const HOME = partitionOf(ID, PARTITIONS);
+/** Two items in two partitions. */
+const [ONE, TWO] = [REFS[0], REFS.find((ref) => partitionOf(ref, PARTITIONS) !== partitionOf(REFS[0], PARTITIONS))!];
+const DEADLINE = 60_000;
+
+/** A ledger, written event by event: one unit a line. */
+class Ledger {
+  readonly movements: Movement[] = [];
+  private readonly levels = new Map<string, { available: number; reserved: number; sold: number; version: number }>();
+
+  add(kind: number, ref: string, by: readonly [number, number, number], actor: string, detail = '', at = 1_000): this {
+    const before = this.levels.get(ref) ?? { available: 0, reserved: 0, sold: 0, version: 0 };
+    const [a, r, s] = by;
+    const { available, reserved, sold, version } = before;
+    const level = { available: available + a, reserved: reserved + r, sold: sold + s, version: version + 1 };
+    if (ref !== '') this.levels.set(ref, level);
+    const partition = ref === '' ? HOME : partitionOf(ref, PARTITIONS);
+    const seq = this.movements.length + 1;
+    const about = kind === KIND.restocked ? { id: `stock-${ref}`, quantity: 10 } : { id: ID, quantity: 1 };
+    this.movements.push({
+      ...(ref === '' ? { available: 0, reserved: 0, sold: 0, version: 0 } : level),
+      ...about,
+      ...{ partition, epoch: 1, seq, at, kind, ref, actor, detail, deadline: DEADLINE, attempt: 1 },
+    });
+    return this;
+  }
+
+  both(kind: number, by: readonly [number, number, number], actor = 'chaos', detail = ''): this {
+    return this.add(kind, ONE, by, actor, detail).add(kind, TWO, by, actor, detail);
+  }
+
+  claim(kind: number, actor = 'chaos', detail = ''): this {
+    return this.add(kind, '', [0, 0, 0], actor, detail);
+  }
+}
+
+/** A reservation over two partitions, held. */
+const held = (): Ledger =>
+  new Ledger()
+    .both(KIND.restocked, [10, 0, 0])
+    .claim(KIND.claimOpened, 'ada', JSON.stringify([ONE, 1, TWO, 1]))
+    .both(KIND.held, [-1, 1, 0], 'chaos', ' for:ada')
+    .claim(KIND.claimSealed);
+
+const sold = (): Ledger => held().claim(KIND.claimConfirmed).both(KIND.confirmed, [0, -1, 1]);
+
+let calls = 0;
+const call = (request: Request, more: Partial<Call> = {}): Call => ({
+  ...{ n: calls++, client: 'c0', via: 'server-1', over: 'http', request, wanted: 'replicated' },
+  ...{ began: 1_000, beganWall: 900, ended: 1_100, endedWall: 1_000 },
+  answer: { outcome: 'ok', status: 200, ack: 'replicated', body: { reservationId: ID, status: 'confirmed' } },
+  ...more,
+});
+
+const RETURN = { op: 'return', id: ID } as const;
+const REFUSED = { outcome: 'failed', status: 409, code: 'reservation_held' } as const;
+
+function checking(ledger: Ledger, calls: readonly Call[], more: { faults?: FaultSpan[]; reversals?: Reversal[] } = {}) {
+  const violations: Violation[] = [];
+  // Who stocked up is not told here.
+  const report = (violation: Violation): void => void (violation.ids?.[0] === ID && violations.push(violation));
+  const model = replay(ledger.movements, report);
+  const final = { redis: { now: 0 }, postgres: { reversals: more.reversals ?? [] } } as unknown as Checking['final'];
+  const effects = effectsOf(model, calls, PARTITIONS);
+  const all = { calls, final, model, effects, report, partitions: PARTITIONS, faults: more.faults ?? [] };
+  return { violations, checking: { ...all, serverEnds: [], soldOutMs: 0 } satisfies Checking };
+}
+
+function wholes(ledger: Ledger, calls: readonly Call[] = []): string[] {
+  const { checking: all, violations } = checking(ledger, calls);
+  checkWholes(all);
+  return violations.map(({ point, what }) => `${point}: ${what}`);
+}
+
+const back = (ledger: Ledger): Ledger => ledger.both(KIND.returned, [1, 0, -1], SWEEP_ACTOR);
+
+t.test('what the sweep brings back of a sale is seen, unless somebody asked for it or nothing was sold', async (t) => {
+  t.strictSame(wholes(sold()), []);
+  for (const undone of [back(sold()), back(sold()).claim(KIND.claimReturned, SWEEP_ACTOR)]) {
+    t.match(wholes(undone), [/^4: reservation r1 is sold and nobody returned it/, /^4: .* were brought back$/]);
+    t.equal(wholes(undone, [call(RETURN, { answer: REFUSED })]).length, 2, 'refused: that changed nothing');
+  }
+  const returned = back(sold().claim(KIND.claimReturned));
+  t.strictSame(wholes(returned, [call(RETURN)]), []);
+  t.strictSame(wholes(returned, [call(RETURN, { answer: undefined })]), [], 'unknown');
+  // The home lost that it was sold, and said so to nobody: it expired, and what its parts had sold came back.
+  const expired = held()
+    .both(KIND.confirmed, [0, -1, 1])
+    .add(KIND.claimExpired, '', [0, 0, 0], SWEEP_ACTOR, '', 70_000);
+  t.equal(wholes(expired).length, 2, 'it may not stay so');
+  t.strictSame(wholes(back(expired)), []);
+});
+
+t.test('a replicated answer that is gone counts as such, whether a record tells or not', async (t) => {
+  const confirm = call({ op: 'confirm', id: ID });
+  const fault = { name: 'kill-shard', clocks: false, from: 1_050, to: 2_000, fromWall: 950, toWall: 2_000 };
+  const record = { partition: HOME, id: ID, ref: '', kind: KIND.claimConfirmed, lostEpoch: 1, lostSeq: 9 };
+  for (const reversals of [[], [record]]) {
+    const one = checking(held(), [confirm], { faults: [{ ...fault, loses: 'cluster' }], reversals });
+    t.match(checkAcks(one.checking), { excused: 1, reversed: 0 });
+    t.strictSame(one.violations, []);
+    const other = checking(held(), [confirm], { faults: [{ ...fault, loses: 'one-node' }], reversals });
+    checkAcks(other.checking);
+    t.match(other.violations, [{ point: 3 }], 'and is a violation where one node was lost');
+  }
+  const executed = { ...confirm, answer: { ...confirm.answer!, ack: 'executed' as const } };
+  const told = checking(held(), [executed], { reversals: [record] });
+  t.match(checkAcks(told.checking), { excused: 0, reversed: 1 });
+  t.strictSame(told.violations, []);
+});
