@@ -66,8 +66,10 @@ export class VerifyRounds {
       const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [VERIFY_LOCK]);
       if (!rows[0]!.got) return;
       try {
-        await this.verify(this.partition);
-        this.partition = (this.partition + 1) % this.options.partitions.count;
+        const { partition } = this;
+        // Also where that fails: what cannot be read is told, and keeps no other partition from being verified.
+        this.partition = (partition + 1) % this.options.partitions.count;
+        await this.verify(partition);
       } finally {
         await client.query('SELECT pg_advisory_unlock($1)', [VERIFY_LOCK]);
       }

@@ -1,0 +1,35 @@
+/** Which partitions are verified, one after the other. */
+import type pg from 'pg';
+import { pino } from 'pino';
+import t from 'tap';
+import type { PartitionsApi } from '../../engine/types.js';
+import { WorkerMetrics } from '../../workers/metrics.js';
+import { VerifyRounds } from '../../workers/verify/rounds.js';
+
+const COUNT = 4;
+const PATIENCE_MS = 30_000;
+
+t.test('a partition that cannot be read keeps no other from being verified', async (t) => {
+  const asked: number[] = [];
+  const client = { query: async () => ({ rows: [{ got: true }] }), release: () => undefined };
+  const rounds = new VerifyRounds({
+    partitions: {
+      count: COUNT,
+      status: async ([partition]: number[]) => {
+        asked.push(partition!);
+        if (partition === 2) throw new Error('a record that nobody understands');
+        return [];
+      },
+    } as unknown as PartitionsApi,
+    pool: { connect: async () => client } as unknown as pg.Pool,
+    metrics: new WorkerMetrics(),
+    log: pino({ level: 'silent' }),
+    pauseMs: 1,
+  });
+  rounds.start();
+  const end = Date.now() + PATIENCE_MS;
+  while (asked.length < 3 * COUNT && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2));
+  await rounds.stop();
+  for (let partition = 0; partition < COUNT; partition++)
+    t.ok(asked.filter((one) => one === partition).length >= 2, `partition ${partition}, again and again`);
+});
