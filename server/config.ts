@@ -43,9 +43,9 @@ export interface ServerConfig {
   readonly maxBufferedBytes: number;
   /** Milliseconds a client has to send its body. */
   readonly bodyTimeoutMs: number;
-  /** Milliseconds an engine call may take. */
   /** Where this process recovers: replicas of masters that are gone are asked to take over. */
   readonly takeover: boolean;
+  /** Milliseconds an engine call may take. */
   readonly callTimeoutMs: number;
   /** Milliseconds between readiness going off and the port being closed, for load balancers to notice. */
   readonly shutdownDelayMs: number;

@@ -51,8 +51,6 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   const redisUrl = required('HOLDFAST_REDIS_URL');
   const partitions = integer('HOLDFAST_PARTITIONS', 64, 1, 16_384);
   if (Number.isInteger(Math.log2(partitions)) === false) problems.push('HOLDFAST_PARTITIONS must be a power of two');
-  const onDisk = env['HOLDFAST_REPLICATED_ON_DISK'] || 'false';
-  if (onDisk !== 'true' && onDisk !== 'false') problems.push('HOLDFAST_REPLICATED_ON_DISK must be true or false');
   const logLevel = env['HOLDFAST_LOG_LEVEL'] || 'info';
   if (!LEVELS.includes(logLevel)) problems.push(`HOLDFAST_LOG_LEVEL must be one of ${LEVELS.join(', ')}`);
   const config: WorkerConfig = {
@@ -61,7 +59,7 @@ export function readConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     queueUrl: env['HOLDFAST_QUEUE_URL'] || redisUrl,
     keyPrefix: env['HOLDFAST_KEY_PREFIX'] || 'hf',
     partitions,
-    replicatedOnDisk: onDisk === 'true',
+    replicatedOnDisk: flag('HOLDFAST_REPLICATED_ON_DISK', false),
     metricsPort: env['HOLDFAST_METRICS_PORT'] ? integer('HOLDFAST_METRICS_PORT', 0, 0, 65_535) : undefined,
     metricsHost: env['HOLDFAST_METRICS_HOST'] || '127.0.0.1',
     logLevel,
