@@ -13,6 +13,8 @@ export interface Context {
   /** Ack and deadline of calls that do not choose. */
   readonly ack: Ack;
   readonly timeoutMs: number;
+  /** For a call between partitions that waits until replicas have it (with `replicatedOnDisk`: disks), while its shard is well. */
+  readonly safeMs: number;
   /** Resolves when what is due in a partition, as of now, has expired. */
   readonly swept: (partition: number) => Promise<void>;
   /** Hears of things an operator should know. */

@@ -25,6 +25,8 @@ export interface Core {
   readonly deltas: Deltas;
   readonly ack: Ack;
   readonly timeoutMs: number;
+  /** See Context. */
+  readonly safeMs: number;
   readonly reversals: Reversals;
   readonly notice: NonNullable<EngineOptions['onNotice']>;
   readonly ready: (timeoutMs?: number) => Promise<void>;
@@ -71,13 +73,9 @@ export async function openCore(options: EngineOptions, given: Tuning = DEFAULT_T
       notOnDisk: new DiskNotices(notice).fellShort,
     },
   );
-  const durable = new DurableWaits(keys, connection, (partition) => batcher.linkOf(partition));
-  const deltas = new Deltas({
-    keys,
-    connection,
-    links: () => batcher.links,
-    linkOf: (partition) => batcher.linkOf(partition),
-  });
+  const linkOf = (partition: number) => batcher.linkOf(partition);
+  const durable = new DurableWaits(keys, connection, linkOf);
+  const deltas = new Deltas({ keys, connection, links: () => batcher.links, linkOf });
   const { source, takeover: wanted = true } = options;
   const takeover = mode === 'self' && wanted ? new Takeover(topology, connection, notice) : undefined;
   const recovery = new Recovery({ keys, scripts, mode, source, notice, reversals, takeover }, batcher);
@@ -97,6 +95,7 @@ export async function openCore(options: EngineOptions, given: Tuning = DEFAULT_T
     deltas,
     ack,
     timeoutMs,
+    safeMs: tuning.safeMs,
     reversals,
     notice,
     ready: (ms = READY_TIMEOUT_MS) => recovery.ready(ms),

@@ -29,6 +29,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     partitions,
     ack: core.ack,
     timeoutMs: core.timeoutMs,
+    safeMs: core.safeMs,
     swept: (partition) => sweeps.swept(partition),
     notice: core.notice,
   };

@@ -19,6 +19,8 @@ export interface Tuning {
   readonly gapMs: number;
   /** Longest WAIT. It holds its lane, so it is shorter than patient callers' deadlines. */
   readonly waitMs: number;
+  /** Deadline of a call of one partition to another that waits for the replicas: long enough when all is well (Context). */
+  readonly safeMs: number;
   /** WAIT after one that did not reach all replicas, until one does again. */
   readonly shortWaitMs: number;
   /** A pipeline without an answer for so long ends the node's connections: what can be repeated is sent again. Longer than waitMs. */
@@ -39,6 +41,7 @@ export const DEFAULT_TUNING: Tuning = {
   onDisk: false,
   gapMs: 0,
   waitMs: 1_000,
+  safeMs: 1_000,
   shortWaitMs: 25,
   stallMs: 2_000,
   tickMs: 10,
@@ -51,5 +54,5 @@ export const DEFAULT_TUNING: Tuning = {
  * always free: otherwise a burst would take all within a millisecond, and what comes then would not even be executed for a second.
  */
 export function tunedForDisk(tuning: Tuning): Tuning {
-  return { ...tuning, onDisk: true, writeLanes: 64, gapMs: 20, waitMs: 2_500 };
+  return { ...tuning, onDisk: true, writeLanes: 64, gapMs: 20, waitMs: 2_500, safeMs: 3_000 };
 }

@@ -7,6 +7,7 @@ import { InvalidArgument, ShardUnavailable } from '../errors.js';
 import { done, isDone, narrowest, refusal, sleep } from '../outcome.js';
 import { claimsAbort } from '../scripts/generated/claims-abort.js';
 import { claimsOpen, type ClaimsOpenResult } from '../scripts/generated/claims-open.js';
+import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { claimsSeal } from '../scripts/generated/claims-seal.js';
 import { stockAbort } from '../scripts/generated/stock-abort.js';
 import { statuses } from '../scripts/generated/statuses.js';
@@ -156,11 +157,26 @@ async function holdAndSeal(
   if (answers.some((answer) => isSold(answer.result))) {
     // A part was sold under an earlier attempt, which its home has lost: it was decided, and stays so.
     const { id, ack, actor, deadline: until } = wanted;
-    return decideClaim(context, place, { id, ack, actor, deadline: until, decision: 'confirm' });
+    const decided = await decideClaim(context, place, { id, ack, actor, deadline: until, decision: 'confirm' });
+    const back = answers.every(({ result }) => 'state' in result && stateName(result.state) === 'returned');
+    return back && 'value' in decided ? broughtBack(context, wanted, place, decided.value) : decided;
   }
   const state = stateName(sealed.result.state) as ReservationState;
   const reservation = view(wanted.id, place, state, sealed.result.deadline, sealed.now);
   return done('ok', reservation, narrowest([sealed.ack, ...answers.map(({ ack }) => ack)]));
+}
+
+/** Sold under an earlier attempt, and all of it has come back since: its home knows neither, and is told both. */
+async function broughtBack(
+  context: Context,
+  { id, ack, actor, deadline }: Wanted,
+  place: Place,
+  { expiresAt, now }: Reservation,
+): Promise<Outcome<Reservation>> {
+  const options = { ack, timeoutMs: deadline.left(), id };
+  const noted = await change(context, claimsReturn, place.home, { id, actor }, options);
+  if (!isDone(noted.result.status)) return refusal(noted.result.status);
+  return done('exists', view(id, place, 'returned', expiresAt, now), noted.ack);
 }
 
 function holdMs(result: StockReserveResult): number {

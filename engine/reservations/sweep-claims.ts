@@ -19,11 +19,14 @@ const RARELY_MS = 10_000;
 /** So long after a decision a part that is not as was decided is an error; later its record may just have been forgotten. */
 const ASTRAY_MS = limits.retention_seconds * 1_000;
 const SWEEP_TIMEOUT_MS = 5000;
-/** What lies in other partitions is looked at again soon: a shard that is away must not hold up what is due here. */
-const ELSEWHERE_TIMEOUT_MS = 1000;
+/** For a look at another partition: a shard that is away must not hold up what is due here. What has to be safe there: Context.safeMs. */
+const LOOK_TIMEOUT_MS = 1000;
 export const OPTIONS = { ack: 'executed', timeoutMs: SWEEP_TIMEOUT_MS, actor: 'expiry' } as const;
-const ELSEWHERE = { ...OPTIONS, timeoutMs: ELSEWHERE_TIMEOUT_MS } as const;
-const SAFELY = { ...ELSEWHERE, ack: 'replicated' } as const;
+const LOOK = { ...OPTIONS, timeoutMs: LOOK_TIMEOUT_MS } as const;
+
+function safely({ safeMs }: Context) {
+  return { ...OPTIONS, ack: 'replicated', timeoutMs: safeMs } as const;
+}
 
 export interface Swept {
   readonly changed: number;
@@ -67,7 +70,7 @@ export async function askClaim(context: Context, partition: number, hold: HoldRe
   const lives = claim?.attempt === attempt;
   const state = lives ? stateAt(claim, now) : 'gone';
   // The claim says so itself before any part believes it: a clock that goes back must not find it alive again.
-  if (lives && state === 'expired' && claim.state !== 'expired') return sweepClaim(context, home, id, pass);
+  if (lives && state === 'expired' && claim.state !== 'expired') return sweepHome(context, home, id, pass);
   if (lives && (state === 'held' || state === 'pending')) {
     await extendPart(context, id, attempt, partition, claim.deadline, OPTIONS);
     return { changed: 0, later: 0 };
@@ -98,21 +101,33 @@ export async function askAfterSale(
   if (asked === 'away') return { changed: 0, later: RETRY_MS };
   const { claim, epoch } = asked;
   if (claim?.state === 'confirmed' || claim?.state === 'returned') return { changed: 0, later: 0 };
-  // It may still be sold: by this part, which proves it, or by a later attempt.
-  if (claim?.attempt === attempt) return sweepClaim(context, home, id, pass);
+  // It may still be sold: by this part, which proves it, or by a later attempt. One that is pending again ends before it is known.
+  if (claim?.attempt === attempt && claim.state !== 'pending') return sweepHome(context, home, id, pass);
   if (claim?.state === 'held' || claim?.state === 'pending') return { changed: 0, later: RARELY_MS };
   if (!(await vouches(context, home, epoch, pass))) return { changed: 0, later: RARELY_MS };
   const part = { partition, lines: hold.lines.map(toRefLine) };
-  const returned = await tellPart(context, id, attempt, part, 'return', SAFELY);
+  const returned = await tellPart(context, id, attempt, part, 'return', safely(context));
+  // Taken over by a later attempt meanwhile, or back already.
+  if (returned.result.status !== 'ok') return { changed: 0, later: 0 };
   const message = 'a part of a reservation was sold, and its reservation is gone: its units are back on sale';
   context.notice?.({ level: 'warn', message, reservation: id, partition });
-  return { changed: returned.result.status === 'ok' ? 1 : 0, later: 0 };
+  return { changed: 1, later: 0 };
+}
+
+/** The claim of a part that is due here. That its home fails must not keep the sweep from what else is due here. */
+async function sweepHome(context: Context, home: number, id: string, pass: Pass): Promise<Swept> {
+  try {
+    return await sweepClaim(context, home, id, pass);
+  } catch {
+    pass.away.add(home);
+    return { changed: 0, later: RETRY_MS };
+  }
 }
 
 async function askHome(context: Context, home: number, { id }: HoldRecord, { away }: Pass) {
   if (away.has(home)) return 'away';
   try {
-    const { result, now, epoch } = await context.caller.call(stockFind, home, { id }, ELSEWHERE);
+    const { result, now, epoch } = await context.caller.call(stockFind, home, { id }, LOOK);
     return { claim: result.status === 'ok' ? parseClaim(id, result.claim) : undefined, now, epoch };
   } catch {
     away.add(home);
@@ -122,7 +137,7 @@ async function askHome(context: Context, home: number, { id }: HoldRecord, { awa
 
 async function vouches(context: Context, home: number, epoch: number, { away }: Pass): Promise<boolean> {
   if (away.has(home)) return false;
-  const safe = await isVouchedFor(context, home, epoch, ELSEWHERE);
+  const safe = await isVouchedFor(context, home, epoch, safely(context));
   if (!safe) away.add(home);
   return safe;
 }
@@ -150,7 +165,7 @@ export async function sweepClaim(context: Context, partition: number, id: string
   // It was pending when it was looked at, and may have been sealed and decided since.
   const open = claim.state === 'pending' && (expired.result.status === 'ok' || state === 'expired');
   const decision = open ? 'abort' : DECISIONS[state]!;
-  const told = await tellParts(context, id, held.place, decision, SAFELY);
+  const told = await tellParts(context, id, held.place, decision, safely(context));
   // The return was lost here, or noted by nobody.
   if (told.back) await context.caller.call(claimsReturn, partition, { id, actor: OPTIONS.actor }, OPTIONS);
   const lately = claim.resolvedAt === 0 || now < claim.resolvedAt + ASTRAY_MS;
@@ -173,10 +188,10 @@ interface Held {
 async function askParts(context: Context, held: Held): Promise<void> {
   const { record, place, now } = held;
   const { id } = record;
-  const { sold, lost } = await lookAtParts(context, id, place, ELSEWHERE_TIMEOUT_MS);
+  const { sold, lost } = await lookAtParts(context, id, place, LOOK_TIMEOUT_MS);
   if (sold) await context.caller.call(claimsConfirm, place.home, { id, actor: OPTIONS.actor, sold: 1 }, OPTIONS);
   else if (lost.length > 0 && stateAt(record, now) === 'held') {
-    const deadline = new Deadline(ELSEWHERE_TIMEOUT_MS);
+    const deadline = new Deadline(context.safeMs);
     await holdAgain(context, held, lost, { actor: OPTIONS.actor, deadline });
   }
 }
@@ -188,14 +203,14 @@ async function askParts(context: Context, held: Held): Promise<void> {
 async function mend(context: Context, held: Held, part: Part, decision: Decision): Promise<void> {
   const { record, place } = held;
   const { id } = record;
-  const deadline = new Deadline(ELSEWHERE_TIMEOUT_MS);
+  const deadline = new Deadline(context.safeMs);
   let problem = 'it is sold, and its claim is not';
   if (isSale(decision)) {
     const refused = await holdAgain(context, held, [part], { actor: OPTIONS.actor, deadline });
     problem = `its claim is sold, and it cannot be: ${refused?.status ?? ''}`;
-    if (!refused) return void (await tellPart(context, id, place.attempt, part, decision, SAFELY));
+    if (!refused) return void (await tellPart(context, id, place.attempt, part, decision, safely(context)));
   } else if (decision !== 'abort') {
-    const { result } = await tellPart(context, id, place.attempt, part, 'return', SAFELY);
+    const { result } = await tellPart(context, id, place.attempt, part, 'return', safely(context));
     if (isDone(result.status)) return;
     problem += `, and its units cannot be brought back: ${result.status}`;
   }

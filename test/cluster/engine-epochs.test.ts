@@ -46,8 +46,9 @@ t.test('a failover loses the last opening and what was sold under it: its epoch 
   t.ok(epoch > kept.epoch);
   t.not(epoch, lost.epoch, 'though both openings followed the same epoch');
   t.equal(await availableOf(core, item, PATIENT), 9, 'the last sale is gone');
-  const { keys, caller, ack, timeoutMs } = core;
-  const context: Context = { caller, partitions: keys.partitions, ack, timeoutMs, swept: async () => undefined };
+  const { keys, caller, ack, timeoutMs, safeMs } = core;
+  const { partitions } = keys;
+  const context: Context = { caller, partitions, ack, timeoutMs, safeMs, swept: async () => undefined };
   // What the dead master has answered: whoever asks for a safer ack now must not be given that of the other history.
   t.notOk(await isVouchedFor(context, PARTITION, lost.epoch, PATIENT, ['replicated']));
   t.ok(await isVouchedFor(context, PARTITION, epoch, PATIENT, ['replicated']), 'which is safe itself, or stands alone');

@@ -86,6 +86,7 @@ async function start({ redis, prefix, partitions }: Start): Promise<(order: Orde
     partitions: core.keys.partitions,
     ack: 'executed',
     timeoutMs: core.timeoutMs,
+    safeMs: core.safeMs,
     swept: async (partition) => void (await sweep(context, partition)),
   };
   return async (order) => {

@@ -130,6 +130,7 @@ export class ClaimsWorld {
       partitions: this.partitions,
       ack: 'replicated',
       timeoutMs: 20_000,
+      safeMs: 1_000,
       swept: (partition) => sweep(context, partition).then(() => undefined),
       notice: ({ message }) => void this.notices.push(message),
     };

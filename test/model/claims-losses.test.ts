@@ -1,0 +1,163 @@
+/**
+ * What becomes of a reservation over several partitions when a whole shard is lost, at moments that every fault at every step does not
+ * meet: in which order partitions are swept, what is asked again later, and what else is due beside it.
+ */
+import t from 'tap';
+import type { Context } from '../../engine/context.js';
+import { ShardUnavailable } from '../../engine/errors.js';
+import { idAtHome } from '../../engine/ids.js';
+import { sweep } from '../../engine/reservations/index.js';
+import type { Outcome, Reservation } from '../../engine/types.js';
+import { ClaimsWorld, PARTITIONS, turn, UNITS } from './claims-world.js';
+
+const QUANTITY = 2;
+/** Past the time an incomplete claim has, and past that after which the sweep looks again. */
+const A_WHILE_MS = 13_000;
+const { partitions } = new ClaimsWorld([]);
+
+function refIn(partition: number): string {
+  for (let n = 0; ; n++) if (partitions.of(`m:s${n}`) === partition) return `m:s${n}`;
+}
+
+/** Its home is partition 0, its parts are 1 and 2. */
+const ID = idAtHome(0, partitions);
+const REFS = [refIn(1), refIn(2)];
+const LINES = REFS.map((ref) => ({ location: 'm', sku: ref.slice(2), quantity: QUANTITY }));
+const REQUEST = { reservationId: ID, lines: LINES, holdSeconds: 60 };
+
+class Play {
+  readonly world = new ClaimsWorld(REFS);
+
+  /** Until it is answered; time passes where it has to. */
+  async done<T>(work: Promise<T>): Promise<T> {
+    let open = true;
+    const watched = work.finally(() => (open = false));
+    watched.catch(() => undefined);
+    while (open) {
+      await turn();
+      const call = this.world.waiting.shift();
+      if (call) this.world.run(call);
+      else if (open) this.world.ring();
+    }
+    return watched;
+  }
+
+  /** The shard is written back from Postgres as it was when `was` was last so. */
+  restore(partition: number, was: (phase: string) => boolean): void {
+    const shard = this.world.shards[partition]!;
+    const { past } = shard.main;
+    const kept = past.findLastIndex(({ claims, holds }) => was((claims.get(ID) ?? holds.get(ID))?.phase ?? 'gone'));
+    shard.restore(past.length - 1 - kept, this.world.now);
+  }
+
+  async sweepAll(rounds: number, order: readonly number[] = [0, 1, 2]): Promise<void> {
+    const sweeper = this.world.actor('sweeper');
+    for (let round = 0; round < rounds; round++) {
+      this.world.now += A_WHILE_MS;
+      for (const partition of order) await this.done(sweeper.sweep(partition));
+    }
+  }
+
+  get claim(): string {
+    return this.world.shards[0]!.main.state.claims.get(ID)?.phase ?? 'gone';
+  }
+
+  get parts(): string[] {
+    return [1, 2].map((at) => this.world.shards[at]!.main.state.holds.get(ID)?.phase ?? 'gone');
+  }
+
+  get available(): number[] {
+    return REFS.map((ref, n) => this.world.shards[n + 1]!.main.state.items.get(ref)!.available);
+  }
+}
+
+function play(run: (play: Play) => Promise<void>): Promise<void> {
+  const stage = new Play();
+  return stage.world.inItsTime(() => run(stage));
+}
+
+const statusOf = (outcome: Outcome<Reservation>): string =>
+  'value' in outcome ? outcome.value.status : outcome.status;
+
+void t.test(
+  'a sold part whose claim is pending again comes back with the others, whoever is swept first',
+  async (t) => {
+    for (const order of [
+      [0, 1, 2],
+      [1, 2, 0],
+      [1, 0, 2],
+    ])
+      await play(async (stage) => {
+        const buyer = stage.world.actor('buyer');
+        await stage.done(buyer.reserve(REQUEST));
+        await stage.done(buyer.confirm(ID));
+        t.strictSame([stage.claim, ...stage.parts], ['confirmed', 'confirmed', 'confirmed']);
+        stage.restore(0, (phase) => phase === 'pending');
+        t.equal(stage.claim, 'pending');
+        await stage.sweepAll(3, order);
+        t.strictSame([stage.claim, ...stage.parts], ['gone', 'returned', 'returned'], order.join(' '));
+        t.strictSame(stage.available, [UNITS, UNITS]);
+      });
+  },
+);
+
+void t.test('asked again after all of it came back, a reservation is not said to be sold', async (t) => {
+  await play(async (stage) => {
+    const buyer = stage.world.actor('buyer');
+    await stage.done(buyer.reserve(REQUEST));
+    await stage.done(buyer.confirm(ID));
+    stage.restore(0, (phase) => phase === 'gone');
+    await stage.sweepAll(2);
+    t.strictSame([stage.claim, ...stage.parts], ['gone', 'returned', 'returned']);
+    for (const cast of [buyer, stage.world.actor('other')]) {
+      const again = await stage.done(cast.reserve(REQUEST));
+      t.match(again, { status: 'exists', value: { status: 'returned', lines: [{ returned: QUANTITY }] } });
+    }
+    t.strictSame([stage.claim, ...stage.parts], ['returned', 'returned', 'returned']);
+    t.strictSame(stage.available, [UNITS, UNITS]);
+  });
+});
+
+void t.test('a process that knows of a loss looks before it sells what it had held safely', async (t) => {
+  await play(async (stage) => {
+    const buyer = stage.world.actor('buyer');
+    t.match(await stage.done(buyer.reserve(REQUEST)), { status: 'ok', ack: 'replicated' });
+    stage.restore(2, (phase) => phase === 'gone');
+    const rival = stage.world.actor('rival');
+    const lines = [{ ...LINES[1]!, quantity: UNITS }];
+    await stage.done(rival.reserve({ reservationId: idAtHome(2, partitions), lines }));
+    buyer.lost([ID]);
+    const outcome = await stage.done(buyer.confirm(ID));
+    t.equal(statusOf(outcome), 'insufficient_stock');
+    await stage.sweepAll(2);
+    t.equal(stage.claim, 'released');
+    t.strictSame(stage.available, [UNITS, 0]);
+  });
+});
+
+void t.test('a home that answers reads only keeps nothing else from being swept', async (t) => {
+  await play(async (stage) => {
+    const { world } = stage;
+    const buyer = world.actor('buyer');
+    await stage.done(buyer.reserve(REQUEST));
+    const own = idAtHome(1, partitions);
+    await stage.done(buyer.reserve({ reservationId: own, lines: [LINES[0]!], holdSeconds: 60 }));
+    world.now += 61_000;
+    const { context } = world.actor('sweeper');
+    let refused = 0;
+    const caller: Context['caller'] = {
+      ...context.caller,
+      call: (script, partition, ...more) => {
+        if (partition !== 0 || script.readonly) return context.caller.call(script, partition, ...more);
+        refused++;
+        return Promise.reject(new ShardUnavailable('The shard refused: its disk is full.'));
+      },
+    };
+    for (let round = 0; round < PARTITIONS; round++) await stage.done(sweep({ ...context, caller }, 1));
+    t.ok(refused > 0, 'the claim could not be ended');
+    t.equal(world.shards[1]!.main.state.holds.get(own)?.phase, 'expired');
+    t.equal(stage.parts[0], 'held', 'what has to ask its claim waits for it');
+    await stage.sweepAll(1);
+    t.strictSame([stage.claim, ...stage.parts], ['expired', 'expired', 'expired']);
+  });
+});
