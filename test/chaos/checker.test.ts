@@ -107,6 +107,35 @@ t.test('what the sweep brings back of a sale is seen, unless somebody asked for 
   t.strictSame(wholes(back(expired)), []);
 });
 
+const clockJump = (from: number, to: number): FaultSpan => ({
+  ...{ name: 'clock-jump', loses: 'one-node', clocks: true },
+  ...{ from, to, fromWall: from, toWall: to },
+});
+
+t.test('a clock that jumped hides what has nothing to do with it from nobody', async (t) => {
+  const late = held()
+    .add(KIND.claimConfirmed, '', [0, 0, 0], 'chaos', '', DEADLINE + 5)
+    .add(KIND.confirmed, ONE, [0, -1, 1], 'chaos', '', DEADLINE + 30)
+    .add(KIND.confirmed, TWO, [0, -1, 1], 'chaos', '', DEADLINE + 30);
+  const reserve = call({ op: 'reserve', id: ID, buyer: 'ada', lines: [], holdSeconds: 59 });
+  const said = (faults: FaultSpan[]): number[] => {
+    const one = checking(late, [reserve], { faults });
+    checkWholes(one.checking);
+    return one.violations.map(({ point }) => point);
+  };
+  t.strictSame(said([]), [9]);
+  t.strictSame(said([clockJump(100, 800)]), [9], 'it was right again before');
+  t.strictSame(said([clockJump(DEADLINE + 500, DEADLINE + 900)]), [9], 'it jumped afterwards');
+  t.strictSame(said([clockJump(DEADLINE - 500, DEADLINE + 900)]), []);
+
+  const refused = call({ op: 'confirm', id: ID }, { answer: REFUSED });
+  for (const faults of [[], [clockJump(0, 100_000)]]) {
+    const one = checking(sold(), [refused], { faults });
+    checkAcks(one.checking);
+    t.match(one.violations, [{ point: 4 }], 'what was refused was done all the same');
+  }
+});
+
 t.test('a replicated answer that is gone counts as such, whether a record tells or not', async (t) => {
   const confirm = call({ op: 'confirm', id: ID });
   const fault = { name: 'kill-shard', clocks: false, from: 1_050, to: 2_000, fromWall: 950, toWall: 2_000 };

@@ -97,7 +97,7 @@ function isOtherContent({ effects, faults }: Checking, { request }: Call, id: st
 /** Point 4: whatever happened under an id was asked for by a call that may have done it: not by one that was refused. */
 function checkRefused(checking: Checking): void {
   const { calls, effects, report } = checking;
-  if (clocksMoved(checking)) return;
+  const moved = clocksMoved(checking);
   const groups = new Map<string, Call[]>();
   for (const call of calls) {
     const { op } = call.request;
@@ -113,7 +113,7 @@ function checkRefused(checking: Checking): void {
     if (id === undefined) continue;
     const doers = group.filter(({ answer }) => answer?.outcome !== 'failed');
     for (const event of effects.decisive(id, group[0]!.request)) {
-      if (doers.some(({ beganWall }) => beganWall <= event.at + CLOCK_MS)) continue;
+      if (doers.some(({ beganWall }) => moved || beganWall <= event.at + CLOCK_MS)) continue;
       const { op } = group[0]!.request;
       report({
         point: 4,

@@ -38,4 +38,8 @@ export interface Checking extends CheckInput {
 /** Clocks of processes on one machine, read one after the other: so many ms may lie between. */
 export const CLOCK_MS = 20;
 
+/** Whether a clock was off at any time from `fromWall` to `toWall`, or had been set off before and not back. */
+export const clocksMovedDuring = ({ faults }: CheckInput, fromWall: number, toWall: number): boolean =>
+  faults.some((fault) => fault.clocks && fault.toWall >= fromWall && fault.fromWall <= toWall);
+
 export const clocksMoved = ({ faults }: CheckInput): boolean => faults.some(({ clocks }) => clocks);

@@ -4,7 +4,7 @@
  */
 import { partitionOf } from '../final/redis.js';
 import { keyOf } from '../final/types.js';
-import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
+import { type Checking, CLOCK_MS, clocksMovedDuring } from './context.js';
 import { sameLines } from './effects.js';
 import { KIND, STATE, stateName, SWEEP_ACTOR } from './kinds.js';
 import { type ClaimLife, type Life, present } from './model.js';
@@ -79,8 +79,11 @@ function checkInTime(checking: Checking, claim: ClaimLife): void {
   const { id, deadline, events } = claim;
   const late = events.find(({ kind, at }) => kind === KIND.claimConfirmed && at >= deadline);
   if (!late) return;
-  // Another node's clock.
-  const before = clocksMoved(checking) ? Infinity : deadline + CLOCK_MS;
+  // Another node's clock: it counts from when the reservation was first asked for.
+  const asked = checking.calls.filter((call) => call.request.op === 'reserve' && checking.effects.idOf(call) === id);
+  const began = Math.min(...asked.map(({ beganWall }) => beganWall));
+  const moved = clocksMovedDuring(checking, asked.length > 0 ? began : 0, late.at);
+  const before = moved ? Infinity : deadline + CLOCK_MS;
   const sold = [...partsOf(checking, claim).values()].some((part) =>
     part?.events.some(({ kind, at }) => kind === KIND.confirmed && at < before),
   );
