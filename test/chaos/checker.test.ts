@@ -6,6 +6,7 @@ import { effectsOf } from './checker/effects.js';
 import { KIND, SWEEP_ACTOR } from './checker/kinds.js';
 import { replay } from './checker/model.js';
 import type { Violation } from './checker/violation.js';
+import { checkOrder } from './checker/order.js';
 import { checkWholes } from './checker/wholes.js';
 import { partitionOf } from './final/redis.js';
 import type { Movement, Reversal } from './final/types.js';
@@ -152,4 +153,22 @@ t.test('a replicated answer that is gone counts as such, whether a record tells 
   const told = checking(held(), [executed], { reversals: [record] });
   t.match(checkAcks(told.checking), { excused: 0, reversed: 1 });
   t.strictSame(told.violations, []);
+});
+
+t.test('a level that was read is one that the ledger has, unless what made it was lost a moment later', async (t) => {
+  const ledger = new Ledger().add(KIND.restocked, ONE, [10, 0, 0], 'desk');
+  const [location, sku] = ONE.split(':') as [string, string];
+  const body = { location, sku, available: 9, reserved: 1, sold: 0, version: 1 };
+  const read = call({ op: 'read', refs: [ONE], fresh: true }, { answer: { outcome: 'ok', status: 200, body } });
+  const looked = (faults: FaultSpan[]): number => {
+    const { checking: all } = checking(ledger, [read], { faults });
+    let found = 0;
+    checkOrder({ ...all, report: () => found++ });
+    return found;
+  };
+  const fault = { name: 'empty-master', loses: 'cluster' as const, clocks: false, from: 1_150, to: 2_000 };
+  t.equal(looked([]), 1);
+  t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900 }]), 0, 'lost after it was read');
+  t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900, loses: 'none' }]), 1, 'nothing was lost');
+  t.equal(looked([{ ...fault, fromWall: 20_000, toWall: 21_000 }]), 1, 'lost much later');
 });

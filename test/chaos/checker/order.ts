@@ -72,10 +72,13 @@ function spanOf(event: Movement, group: readonly Call[]): Span | undefined {
   return { event, began: first.began, ended: last.ended!, first, last };
 }
 
-/** Around a loss, answers may be about events that are gone. */
-function nearLoss({ faults }: Checking, fromWall: number, toWall: number, before: number): boolean {
+/** Answers before a loss may be about events that are gone with it: nothing is persisted later than that, however busy all is. */
+const LOST_TAIL_MS = 10_000;
+
+/** Around a loss, answers may be about events that are gone; `after`: for so long what was heard of them may be told on. */
+function nearLoss({ faults }: Checking, fromWall: number, toWall: number, after: number): boolean {
   return faults.some(
-    (fault) => fault.loses !== 'none' && fromWall - before <= fault.toWall && toWall >= fault.fromWall,
+    (fault) => fault.loses !== 'none' && fromWall - after <= fault.toWall && toWall + LOST_TAIL_MS >= fault.fromWall,
   );
 }
 
