@@ -60,13 +60,14 @@ function halfDone(redis: FinalRedis, partitions: number): string[] {
   for (const [key, hold] of redis.holds) {
     const id = key.slice(key.indexOf('/') + 1);
     const claim = hold.attempt === 0 ? undefined : redis.claims.get(keyOf(partitionOf(id, partitions), id));
-    // A whole return is decided at the home; the sweep tells parts that were away.
-    if (hold.state === STATE.confirmed && claim?.attempt === hold.attempt && claim.state === STATE.returned)
-      left.push(`hold ${key} has not come back with its claim`);
+    const decided = claim?.attempt === hold.attempt ? claim.state : undefined;
+    // A whole return is decided at the home, and a home may have lost what it had decided; the sweep comes to the parts.
+    if (hold.state === STATE.confirmed && hold.attempt > 0 && decided !== STATE.confirmed)
+      left.push(`hold ${key} is sold, and its claim is not`);
     if (hold.state !== STATE.held) continue;
     if (overdue(hold)) left.push(`hold ${key} is past its deadline`);
     if (hold.attempt === 0) continue;
-    if (claim?.attempt !== hold.attempt || claim.state !== STATE.held)
+    if (decided !== STATE.held)
       left.push(`hold ${key} has not followed its claim`);
   }
   return left;

@@ -19,7 +19,7 @@ export interface AckTally {
 }
 
 /** Postgres is behind by so much at most when a whole cluster is lost: older `replicated` answers are in the ledger. */
-const LAG_MS = 60_000;
+const LAG_MS = 15_000;
 
 export function checkAcks(checking: Checking): AckTally {
   const tally: AckTally = { reversed: 0, unrecorded: 0, unkept: 0, excused: 0 };
