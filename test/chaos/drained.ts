@@ -15,6 +15,8 @@ export interface Drained {
 }
 
 const PAUSE_MS = 500;
+/** A machine that stands still for a moment makes nodes take each other for dead; that passes. */
+const UNREADABLE_MS = 30_000;
 
 /** @throws Error when the stores cannot even be read. */
 export async function drained(world: World, patienceMs: number): Promise<Drained> {
@@ -31,7 +33,7 @@ export async function drained(world: World, patienceMs: number): Promise<Drained
         redis && [...redis.meta].every(([partition, { seq }]) => final.redis.meta.get(partition)?.seq === seq);
       if (redis && (still || late)) return { final: { ...final, redis }, left, tookMs };
     } catch (error) {
-      if (late) throw error;
+      if (tookMs > patienceMs + UNREADABLE_MS) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
