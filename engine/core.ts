@@ -119,6 +119,7 @@ function checkOptions(options: EngineOptions): {
   const { ack = 'replicated', recovery: mode = 'self', replicatedOnDisk: onDisk = false } = options;
   const { timeoutMs = onDisk ? DEFAULT_TIMEOUT_ON_DISK_MS : DEFAULT_TIMEOUT_MS } = options;
   if (typeof onDisk !== 'boolean') throw new InvalidArgument('replicatedOnDisk must be true or false');
+  if (typeof (options.takeover ?? true) !== 'boolean') throw new InvalidArgument('takeover must be true or false');
   if (!ACKS.includes(ack)) throw new InvalidArgument('ack must be executed, replicated or durable');
   if (!Number.isFinite(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
     throw new InvalidArgument(`timeoutMs must be 1 to ${MAX_TIMEOUT_MS}`);

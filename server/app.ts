@@ -105,20 +105,9 @@ export async function serveEngine(engine: Engine, config: ServerConfig, log: Log
   const routes = allRoutes(services, health, metrics, config);
   const { publicReads } = config;
   const refused = (code: string): void => metrics.problem(code);
+  const limits = { ...config.stream, callMs: config.callTimeoutMs };
   const stream = new Stream(
-    {
-      engine,
-      cache,
-      soldOut,
-      gate,
-      database,
-      auth,
-      partitions,
-      publicReads,
-      log,
-      limits: { ...config.stream, callMs: config.callTimeoutMs },
-      refused,
-    },
+    { engine, cache, soldOut, gate, database, auth, partitions, publicReads, log, limits, refused },
     metrics,
   );
   const main = await openPort(service, routes, config.host, config.port, (app) => stream.mount(app));

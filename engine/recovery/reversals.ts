@@ -139,7 +139,7 @@ export class Reversals {
         report.answers.splice(0, page.length);
         const written = page.filter((_, index) => result[index]?.status === 'ok');
         this.recorded += written.length;
-        this.listener(new Set(written.filter(({ kind }) => OF_RESERVATIONS.has(kind)).map(({ id }) => id)));
+        this.listener(new Set(page.filter(({ kind }) => OF_RESERVATIONS.has(kind)).map(({ id }) => id)));
         if (written.length > 0) this.answered.addReport(partition, { epoch, seq }, written);
       }
       this.reports.delete(partition);

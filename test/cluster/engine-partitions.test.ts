@@ -194,6 +194,7 @@ t.test('an engine is not handed out for what cannot work', async (t) => {
     { ack: 'sure' },
     { timeoutMs: 0 },
     { recovery: 'maybe' },
+    { takeover: 'no' },
     { recovery: 'external', source: {} },
   ])
     await t.rejects(openEngine({ redis: url, ...options } as never), InvalidArgument, JSON.stringify(options));
