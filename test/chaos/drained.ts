@@ -69,8 +69,7 @@ function halfDone(redis: FinalRedis, partitions: number): string[] {
     if (hold.state !== STATE.held) continue;
     if (overdue(hold)) left.push(`hold ${key} is past its deadline`);
     if (hold.attempt === 0) continue;
-    if (decided !== STATE.held)
-      left.push(`hold ${key} has not followed its claim`);
+    if (decided !== STATE.held) left.push(`hold ${key} has not followed its claim`);
   }
   return left;
 }
