@@ -2,8 +2,12 @@
 import { type Checking, CLOCK_MS, clocksMovedDuring } from './context.js';
 import { KIND } from './kinds.js';
 
+/** So long after its deadline a hold has ended in any case, ms. */
+const ENDED_MS = 60_000;
+
 export function checkDeadlines(checking: Checking): void {
   const { calls, effects, report } = checking;
+  const asked = firstAsked(checking);
   for (const call of calls) {
     const { request, answer, beganWall } = call;
     if (request.op !== 'reserve' || answer?.outcome !== 'ok' || effects.missing(call) !== undefined) continue;
@@ -11,10 +15,11 @@ export function checkDeadlines(checking: Checking): void {
     const ends = [made!.claim, ...made!.parts].flatMap((one) => one?.events ?? []);
     for (const event of ends) {
       if (event.kind !== KIND.expired && event.kind !== KIND.claimExpired) continue;
-      const first = firstAsked(checking, call);
-      if (event.at >= first + request.holdSeconds * 1000 - CLOCK_MS) continue;
-      // Its deadline is by the clock of its node when it was held.
-      if (clocksMovedDuring(checking, first, Math.max(event.at, call.endedWall!))) continue;
+      const first = asked.get(effects.idOf(call)!) ?? beganWall;
+      const until = first + request.holdSeconds * 1000;
+      if (event.at >= until - CLOCK_MS) continue;
+      // Its deadline is by the clock of its node when it was held, and its end by the clock of then.
+      if (clocksMovedDuring(checking, first, until + ENDED_MS)) continue;
       report({
         point: 9,
         what: `call ${call.n} asked for ${request.holdSeconds} s at ${beganWall}, and the hold expired at ${event.at}`,
@@ -26,13 +31,12 @@ export function checkDeadlines(checking: Checking): void {
   }
 }
 
-/** A repetition is about the hold that the first call made. */
-function firstAsked({ calls, effects }: Checking, call: { readonly n: number; readonly beganWall: number }): number {
-  const id = effects.idOf(calls[call.n]!);
-  let first = call.beganWall;
-  for (let n = call.n - 1; n >= 0 && calls[n]!.beganWall > call.beganWall - 120_000; n--) {
-    const other = calls[n]!;
-    if (other.request.op === 'reserve' && effects.idOf(other) === id) first = other.beganWall;
+/** When each reservation was asked for first: a repetition, however late, is about the hold that the first call made. */
+function firstAsked({ calls, effects }: Checking): ReadonlyMap<string, number> {
+  const first = new Map<string, number>();
+  for (const call of calls) {
+    const id = call.request.op === 'reserve' ? effects.idOf(call) : undefined;
+    if (id !== undefined) first.set(id, Math.min(first.get(id) ?? Infinity, call.beganWall));
   }
   return first;
 }

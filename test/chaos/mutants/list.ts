@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'no-wait',
     describe: '`replicated` is answered whatever WAIT says',
     edits: [{ in: 'engine/batch/outcomes', from: 'const all = hasAll(wait, reply);', to: 'const all = true;' }],
-    faults: ['lag-takeover'],
+    faults: ['undrained-takeover'],
     points: [3],
   },
   {
@@ -33,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
         to: "if (pending.ack === DURABLE) return batch.resolve(pending, { ...reached, ack: 'durable' });\n        if (pending.ack !== DURABLE)",
       },
     ],
-    faults: ['lag-takeover'],
+    faults: ['undrained-takeover'],
     points: [3],
   },
   {
@@ -46,7 +46,7 @@ export const MUTANTS: readonly Mutant[] = [
         to: 'writer.number(now);\n    writer.number(2);',
       },
     ],
-    faults: ['lag-takeover'],
+    faults: ['undrained-takeover'],
     points: [3],
   },
   {

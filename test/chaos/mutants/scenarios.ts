@@ -95,4 +95,32 @@ const lateWriter: Fault = {
   },
 };
 
-export const SCENARIOS: readonly Fault[] = [lateWriter];
+/**
+ * A replica that lacks the last answers takes over while no worker drains: Postgres has nothing of them either, so that what callers
+ * were told rests on the replicas alone.
+ */
+const undrainedTakeover: Fault = {
+  name: 'undrained-takeover',
+  describe: 'a replica that lacks the last answers takes over, and Postgres lacks them too',
+  rows: [3],
+  loses: 'one-node',
+  dwellMs: [500, 1_000],
+  async inject(world, rng, log) {
+    const { master, replica } = await aPair(world, rng);
+    for (const worker of world.workers) worker.kill('SIGSTOP');
+    const goOn = (): void => world.workers.forEach((worker) => worker.kill('SIGCONT'));
+    const heal = holdReplication(master, replica);
+    try {
+      await pause(1_500);
+      await world.command(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER');
+      log('took over', { node: replica.name, from: master.name });
+      await pause(500);
+    } finally {
+      heal();
+      goOn();
+    }
+    return () => Promise.resolve();
+  },
+};
+
+export const SCENARIOS: readonly Fault[] = [lateWriter, undrainedTakeover];
