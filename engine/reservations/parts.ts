@@ -31,6 +31,8 @@ function isSold(state: string): boolean {
 }
 
 export interface Looked {
+  /** One at least is known to have been given back, or to have expired: under this attempt it is never held again. */
+  readonly ended: boolean;
   /** One at least is known to be sold. */
   readonly sold: boolean;
   /** Those that are known not to be there (any more). One that cannot be asked is taken to be: a shard that is away ends no sale. */
@@ -40,6 +42,7 @@ export interface Looked {
 export async function lookAtParts(context: Context, id: string, place: Place, timeoutMs: number): Promise<Looked> {
   const seen = await partsSeen(context, id, place, timeoutMs);
   return {
+    ended: seen.some((hold) => typeof hold !== 'string' && (hold.state === 'released' || hold.state === 'expired')),
     sold: seen.some((hold) => typeof hold !== 'string' && isSold(hold.state)),
     lost: place.parts.filter((_, n) => {
       const hold = seen[n]!;

@@ -3,6 +3,7 @@ import { isVouchedFor, type Context } from '../context.js';
 import { Deadline, isDone } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsExpire } from '../scripts/generated/claims-expire.js';
+import { claimsRelease } from '../scripts/generated/claims-release.js';
 import { claimsReturn } from '../scripts/generated/claims-return.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockFind } from '../scripts/generated/stock-find.js';
@@ -182,14 +183,15 @@ interface Held {
 
 /**
  * A claim that is held may have been decided before its partition lost that, with its whole shard or where there is no replica: a part
- * that is sold by it knows. And a part may be lost while the claim lives: it is held again; where there are no units left, whoever
- * confirms is told.
+ * that is sold by it knows, or one that was given back, which nobody can hold again. And a part may be lost while the claim lives: it
+ * is held again; where there are no units left, whoever confirms is told.
  */
 async function askParts(context: Context, held: Held): Promise<void> {
   const { record, place, now } = held;
   const { id } = record;
-  const { sold, lost } = await lookAtParts(context, id, place, LOOK_TIMEOUT_MS);
-  if (sold) await context.caller.call(claimsConfirm, place.home, { id, actor: OPTIONS.actor, sold: 1 }, OPTIONS);
+  const { ended, sold, lost } = await lookAtParts(context, id, place, LOOK_TIMEOUT_MS);
+  if (ended) await context.caller.call(claimsRelease, place.home, { id, actor: OPTIONS.actor }, OPTIONS);
+  else if (sold) await context.caller.call(claimsConfirm, place.home, { id, actor: OPTIONS.actor, sold: 1 }, OPTIONS);
   else if (lost.length > 0 && stateAt(record, now) === 'held') {
     const deadline = new Deadline(context.safeMs);
     await holdAgain(context, held, lost, { actor: OPTIONS.actor, deadline });

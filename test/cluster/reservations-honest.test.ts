@@ -210,6 +210,26 @@ t.test(
   },
 );
 
+t.test('a home that forgot that it was given back finds it at a part that was', async (t) => {
+  const items = await itemsOf('given');
+  const reservationId = idIn(HOME, 'given');
+  done(await engine.reservations.reserve({ reservationId, lines: items.map((item) => ({ ...item, quantity: 2 })) }));
+  const claims = keys.fixed('claims', HOME);
+  const claim = (await redis.hgetBuffer(claims, reservationId))!;
+  done(await engine.reservations.release(reservationId));
+  await redis.hset(claims, reservationId, claim);
+  t.equal((await engine.reservations.find(reservationId))!.status, 'held');
+  await sweepUntil(
+    'it is given back',
+    engine,
+    async () => (await engine.reservations.find(reservationId))!.status === 'released',
+  );
+  t.same(await countsOf(engine, items), [
+    [10, 0, 0],
+    [10, 0, 0],
+  ]);
+});
+
 t.test('a home that forgot the whole reservation: what was sold by it comes back at its deadline', async (t) => {
   const items = await itemsOf('whole');
   const reservationId = idIn(HOME, 'whole');
