@@ -193,6 +193,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [{ in: 'lua/stock/reserve', from: 'quantity > item.available', to: 'quantity > item.available + 1' }],
     faults: [],
     points: [1],
+    // The last unit comes up now and then.
+    durationMs: 40_000,
     quick: true,
   },
   {
@@ -201,6 +203,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [{ in: 'lua/stock/reserve', from: 'quantity > item.available', to: 'quantity >= item.available' }],
     faults: [],
     points: [8],
+    // The last unit comes up now and then.
+    durationMs: 40_000,
   },
   {
     name: 'retry-new-id',
