@@ -1,7 +1,7 @@
 /** One client: makes up what to do next from the seed and from what it has been told so far. */
 import type { Ack, Answer, Call, LineAsked, Request } from '../history.js';
 import type { Rng } from '../rng.js';
-import type { Catalogue } from './catalogue.js';
+import { type Catalogue, isHot } from './catalogue.js';
 import { takes } from './stream.js';
 
 /** A reservation this client knows of. */
@@ -95,7 +95,8 @@ export class Buyer {
       const [id, quantity, buyer] = [this.id('o'), rng.int(1, 3), rng.pick(this.catalogue.buyers)];
       return this.keyed({ op: 'deduct', id, ref, quantity, buyer });
     }
-    if (dice <= 64) return this.keyed({ op: 'restock', id: this.id('m'), ref, quantity: rng.int(1, 40) });
+    if (dice <= 64)
+      return this.keyed({ op: 'restock', id: this.id('m'), ref, quantity: rng.int(1, isHot(ref) ? 4 : 40) });
     if (dice <= 67) return this.keyed(this.adjust(ref));
     return this.reserve();
   }
@@ -103,7 +104,7 @@ export class Buyer {
   private adjust(ref: string): Request {
     const id = this.id('a');
     const { rng } = this;
-    if (rng.chance(0.3)) return { op: 'adjust', id, ref, countedTo: rng.int(100, 400) };
+    if (rng.chance(0.3)) return { op: 'adjust', id, ref, countedTo: isHot(ref) ? rng.int(10, 40) : rng.int(100, 400) };
     return { op: 'adjust', id, ref, by: rng.pick([-3, -2, -1, 1, 2, 5, 9]) };
   }
 

@@ -19,6 +19,11 @@ const HOT = 3;
 const TAIL = 21;
 const BUYERS = 30;
 
+/** What everybody wants sells out again and again: little of it comes back at once. */
+export function isHot(ref: string): boolean {
+  return ref.includes(':hot-');
+}
+
 export function makeCatalogue(rng: Rng): Catalogue {
   const items: CatalogueItem[] = [];
   for (let n = 0; n < HOT; n++) items.push({ ref: `north:hot-${n}`, stock: rng.int(15, 80), weight: 16 });
