@@ -30,6 +30,10 @@ function isSold(state: string): boolean {
   return state === 'confirmed' || state === 'returned';
 }
 
+function isGivenBack(state: string): boolean {
+  return state === 'released' || state === 'expired';
+}
+
 export interface Looked {
   /** One at least is known to have been given back, or to have expired: under this attempt it is never held again. */
   readonly ended: boolean;
@@ -41,13 +45,11 @@ export interface Looked {
 
 export async function lookAtParts(context: Context, id: string, place: Place, timeoutMs: number): Promise<Looked> {
   const seen = await partsSeen(context, id, place, timeoutMs);
+  const is = (hold: Seen, what: (state: string) => boolean): boolean => typeof hold !== 'string' && what(hold.state);
   return {
-    ended: seen.some((hold) => typeof hold !== 'string' && (hold.state === 'released' || hold.state === 'expired')),
-    sold: seen.some((hold) => typeof hold !== 'string' && isSold(hold.state)),
-    lost: place.parts.filter((_, n) => {
-      const hold = seen[n]!;
-      return hold === 'none' || (hold !== 'away' && hold.state !== 'held' && !isSold(hold.state));
-    }),
+    ended: seen.some((hold) => is(hold, isGivenBack)),
+    sold: seen.some((hold) => is(hold, isSold)),
+    lost: place.parts.filter((_, n) => seen[n] === 'none' || is(seen[n]!, isGivenBack)),
   };
 }
 

@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { Checking, FaultSpan } from './checker/context.js';
 import { checkAcks } from './checker/acks.js';
+import { checkCounts } from './checker/counts.js';
 import { effectsOf } from './checker/effects.js';
 import { KIND, SWEEP_ACTOR } from './checker/kinds.js';
 import { replay } from './checker/model.js';
@@ -171,4 +172,25 @@ t.test('a level that was read is one that the ledger has, unless what made it wa
   t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900 }]), 0, 'lost after it was read');
   t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900, loses: 'none' }]), 1, 'nothing was lost');
   t.equal(looked([{ ...fault, fromWall: 20_000, toWall: 21_000 }]), 1, 'lost much later');
+});
+
+t.test('a negative count is seen wherever it shows, also where the ledger has no event of it', async (t) => {
+  const [location, sku] = ONE.split(':') as [string, string];
+  const seen = (redis: number, postgres: number, told: number): string[] => {
+    const found: string[] = [];
+    const level = { available: 0, reserved: 0, sold: 10, version: 3 };
+    const items = (available: number) => ({ items: new Map([[ONE, { ...level, available }]]) });
+    const read = (body: unknown) =>
+      call({ op: 'read', refs: [ONE], fresh: true }, { answer: { outcome: 'ok', status: 200, body } });
+    const body = { ...level, location, sku, available: told };
+    const final = { redis: items(redis), postgres: items(postgres) } as unknown as Checking['final'];
+    checkCounts({ calls: [read(body), read({ items: [body] }), call(RETURN)], final }, ({ point, what }) =>
+      found.push(`${point}: ${what}`),
+    );
+    return found;
+  };
+  t.strictSame(seen(0, 0, 0), []);
+  t.match(seen(-1, 0, 0), [/^1: .* in Redis: -1 \+ 0 \+ 10$/]);
+  t.match(seen(0, -1, 0), [/^1: .* in Postgres: -1 \+ 0 \+ 10$/]);
+  t.match(seen(0, 0, -1), [/^1: call \d+ was told/, /^1: call \d+ was told/]);
 });

@@ -24,15 +24,18 @@ async function open(cluster: RedisCluster, onDisk = true): Promise<TestCore> {
   return core;
 }
 
-async function setUp(options: Parameters<typeof startCluster>[0] = {}) {
+async function stocked(options: Parameters<typeof startCluster>[0] = {}, disks?: string) {
   const cluster = await startCluster({ masters: 1, ...options, conf: { ...CALM, ...options.conf } });
-  await withDisks(cluster, tempDir());
+  if (disks !== undefined) await withDisks(cluster, disks);
   const core = await open(cluster);
   const item = itemIn(core, 7);
   await stockUp(core, item, UNITS, PATIENT);
   const node = (role: string) => cluster.nodes.find((one) => one.role === role)!;
   return { cluster, core, item, master: node('master'), replica: node('replica') };
 }
+
+/** Each node with a disk of its own that can hang. */
+const setUp = (options: Parameters<typeof startCluster>[0] = {}) => stocked(options, tempDir());
 
 async function heldIn(core: TestCore, item: string): Promise<Set<string>> {
   const held = new Set<string>();
@@ -133,11 +136,7 @@ void t.test(
 );
 
 void t.test('a replica hangs: executed, until it is back', needs, async (t) => {
-  const cluster = await startCluster({ masters: 1, conf: CALM });
-  const core = await open(cluster);
-  const item = itemIn(core, 7);
-  await stockUp(core, item, UNITS, PATIENT);
-  const replica = cluster.nodes.find(({ role }) => role === 'replica')!;
+  const { core, item, replica } = await stocked();
   t.match(await reserve(core, item, 'before', 1, PATIENT), { ack: 'replicated' });
   replica.kill('SIGSTOP');
   t.match(await reserve(core, item, 'during', 1, SHORT), { ack: 'executed', result: { status: 'ok' } });
@@ -149,10 +148,7 @@ void t.test(
   'many at once: all of them are replicated, and those in a hurry are executed meanwhile',
   needs,
   async (t) => {
-    const cluster = await startCluster({ masters: 1, conf: CALM });
-    const core = await open(cluster);
-    const item = itemIn(core, 7);
-    await stockUp(core, item, UNITS, PATIENT);
+    const { core, item } = await stocked();
     let slow = true;
     const patient = Promise.all(
       Array.from({ length: 500 }, async (_, client) => {
@@ -205,11 +201,8 @@ void t.test(
   'a node stops writing while stock is sold: answers say executed, and the operator is told',
   needs,
   async (t) => {
-    const cluster = await startCluster({ masters: 1, conf: CALM });
-    const core = await open(cluster);
-    const item = itemIn(core, 7);
-    await stockUp(core, item, UNITS, PATIENT);
-    const { port } = cluster.nodes.find(({ role }) => role === 'master')!;
+    const { core, item, master } = await stocked();
+    const { port } = master;
     await withAdmin(port, (client) => client.config('SET', 'appendonly', 'no'));
     t.match(await reserve(core, item, 'off', 1, PATIENT), { ack: 'executed', result: { status: 'ok' } });
     t.match(

@@ -4,6 +4,7 @@
  */
 import { checkAcks, type AckTally } from './acks.js';
 import type { CheckInput, Checking } from './context.js';
+import { checkCounts } from './counts.js';
 import { checkDeadlines } from './deadlines.js';
 import { effectsOf } from './effects.js';
 import { checkFinals } from './finals.js';
@@ -34,6 +35,7 @@ export function check(input: CheckInput): Verdict {
   const { movements } = input.final.postgres;
   const model = replay(movements, report);
   const checking: Checking = { ...input, model, report, effects: effectsOf(model, input.calls, input.partitions) };
+  checkCounts(input, report);
   checkNumbers(checking);
   checkFinals(checking);
   checkWholes(checking);

@@ -25,20 +25,23 @@ const INFO = (fields: Record<string, string | number>) =>
     .map(([name, value]) => `${name}:${value}`)
     .join('\r\n');
 
+/** What `d` of VIEW says of itself with INFO({}): it may take over. */
+const HEIR: Heir = {
+  id: 'd',
+  masterId: 'a',
+  replicationId: 'r1',
+  offset: 1_000,
+  uptimeSeconds: 77,
+  following: false,
+  copying: false,
+  barred: false,
+  masterFailed: false,
+  voters: 2,
+  quorum: 2,
+};
+
 t.test('what a replica says', (t) => {
-  t.strictSame(readHeir(VIEW.join('\n'), INFO({}), AT), {
-    id: 'd',
-    masterId: 'a',
-    replicationId: 'r1',
-    offset: 1_000,
-    uptimeSeconds: 77,
-    following: false,
-    copying: false,
-    barred: false,
-    masterFailed: false,
-    voters: 2,
-    quorum: 2,
-  });
+  t.strictSame(readHeir(VIEW.join('\n'), INFO({}), AT), HEIR);
   t.match(readHeir(VIEW.join('\n'), INFO({ master_link_status: 'up' }), AT), { following: true });
   t.match(readHeir(VIEW.join('\n'), INFO({ master_sync_in_progress: 1 }), AT), { copying: true });
   const [a, b, c, d, e] = VIEW;
@@ -54,20 +57,7 @@ t.test('what a replica says', (t) => {
 });
 
 t.test('who takes over', (t) => {
-  const heir = (own: Partial<Heir>): Heir => ({
-    id: 'd',
-    masterId: 'a',
-    replicationId: 'r1',
-    offset: 1_000,
-    uptimeSeconds: 77,
-    following: false,
-    copying: false,
-    barred: false,
-    masterFailed: false,
-    voters: 2,
-    quorum: 2,
-    ...own,
-  });
+  const heir = (own: Partial<Heir>): Heir => ({ ...HEIR, ...own });
   const known = { replicationId: 'r1', offset: 1_000 };
   const replaced = new Map<string, number>();
   const choose = (...heirs: Heir[]) => {
