@@ -57,6 +57,11 @@ export class Call {
     this.reject(error);
   }
 
+  /** It was sent on a connection that ended, to a server that did not take it. */
+  notTaken(): void {
+    this.link = undefined;
+  }
+
   /** It was sent on a connection that is lost, to a server that ends what it took within so many ms. */
   lost(callMs: number): void {
     this.link = undefined;

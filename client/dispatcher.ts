@@ -173,7 +173,8 @@ export class Dispatcher {
     const unanswered: Call[] = [];
     for (const call of this.calls.values()) {
       if (call.link !== link) continue;
-      call.lost(link.limits?.callMs ?? CALL_MS);
+      if (link.drained) call.notTaken();
+      else call.lost(link.limits?.callMs ?? CALL_MS);
       unanswered.push(call);
     }
     this.queue = [...unanswered, ...this.queue];

@@ -1,6 +1,6 @@
 /** One connection, from its opening to its end. */
 import { Packr, Unpackr } from 'msgpackr';
-import { LIMITS, OP, PUSH, SUBPROTOCOL, VERSION, type LimitName } from '../wire/stream.js';
+import { CLOSE, DRAINED, LIMITS, OP, PUSH, SUBPROTOCOL, VERSION, type LimitName } from '../wire/stream.js';
 import type { ReplicaItem } from './replica-item.js';
 import type { Socket, SocketConstructor } from './socket.js';
 
@@ -31,6 +31,8 @@ export class Link {
   inFlight = 0;
   lastHeard = performance.now();
   leaving = false;
+  /** It was closed after everything that the server had taken was answered: what has no answer was not carried out. */
+  drained = false;
   open = false;
   limits: Readonly<Record<LimitName, number>> | undefined;
   /** Last measured round trip, in ms. */
@@ -168,6 +170,7 @@ export class Link {
     if (this.over) return;
     this.over = true;
     this.open = false;
+    this.drained = this.leaving && code === CLOSE.goingAway && reason === DRAINED;
     this.events.closed(this, code, reason);
   }
 }

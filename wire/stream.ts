@@ -98,3 +98,6 @@ export const CLOSE = {
   /** What was sent is not being read. */
   slow: 4408,
 } as const;
+
+/** Reason beside `goingAway`: every request that was taken has been answered before; what has no answer was not taken. */
+export const DRAINED = 'drained';

@@ -4,7 +4,7 @@
  */
 import type { WebSocket } from 'uWebSockets.js';
 import type { CallOptions, ItemRef } from '../../engine/types.js';
-import { ACKS, CLOSE, DONE, EXISTS, LIMITS, PUSH, VERSION } from '../../wire/stream.js';
+import { ACKS, CLOSE, DONE, DRAINED, EXISTS, LIMITS, PUSH, VERSION } from '../../wire/stream.js';
 import type { Caller } from '../auth/caller.js';
 import { unauthenticated } from '../auth/verify.js';
 import { problem, type Problem } from '../http/problems.js';
@@ -248,6 +248,12 @@ export class Connection {
       this.end(CLOSE.unauthenticated, 'no token was sent in time');
     if (caller !== undefined && caller.expiresAt <= Date.now() && this.subscriptions.size > 0)
       this.end(CLOSE.unauthenticated, 'the token has expired');
+  }
+
+  /** The last of a goodbye: where all that was taken is answered it says so, and what has no answer was not taken. */
+  leave(): void {
+    const all = this.inFlight === 0 && this.waiting === undefined;
+    this.end(CLOSE.goingAway, all ? DRAINED : 'going away');
   }
 
   /** Closes with a reason. uWebSockets.js calls the close handler at once. */

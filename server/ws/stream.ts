@@ -57,7 +57,7 @@ export class Stream {
       await new Promise((resolve) => setTimeout(resolve, 5));
       owing = [...connections].some((c) => c.owes);
     }
-    for (const c of [...connections]) c.end(CLOSE.goingAway, 'going away');
+    for (const c of [...connections]) c.leave();
     return !owing;
   }
 

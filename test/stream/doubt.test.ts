@@ -4,8 +4,7 @@ import t from 'tap';
 import { WebSocket } from 'undici';
 import type { HoldfastError } from '../../client/index.js';
 import type { ConnectOptions } from '../../client/types.js';
-import type { Engine } from '../../engine/types.js';
-import { LOCATION, startScene } from './support.js';
+import { beforeReserve, LOCATION, startScene } from './support.js';
 
 const CALL_MS = 1_500;
 const sockets: WebSocket[] = [];
@@ -21,17 +20,12 @@ const options = { WebSocket: Watched as unknown as ConnectOptions['WebSocket'] }
 let slow = '';
 let reached = (): void => undefined;
 let letGo = Promise.resolve();
-function holdBack(engine: Engine): Engine {
-  const reserve: Engine['reservations']['reserve'] = async (request, callOptions) => {
-    if (request.reservationId === slow) {
-      slow = '';
-      reached();
-      await letGo;
-    }
-    return engine.reservations.reserve(request, callOptions);
-  };
-  return { ...engine, reservations: { ...engine.reservations, reserve } };
-}
+const holdBack = beforeReserve(async ({ reservationId }) => {
+  if (reservationId !== slow) return;
+  slow = '';
+  reached();
+  await letGo;
+});
 
 const scene = await startScene({}, { HOLDFAST_CALL_TIMEOUT_MS: String(CALL_MS) }, holdBack);
 

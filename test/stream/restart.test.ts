@@ -1,9 +1,11 @@
 /** Servers that end, in order and not: calls come through by their ids, subscriptions come back, nothing is done twice. */
 import t from 'tap';
+import { WebSocket } from 'undici';
 import { connect } from '../../client/index.js';
+import type { ConnectOptions } from '../../client/types.js';
 import { openEngine } from '../../engine/index.js';
 import { startStack } from '../harness/index.js';
-import { codeOf, LOCATION, startScene, until } from './support.js';
+import { beforeReserve, codeOf, LOCATION, startScene, until } from './support.js';
 
 await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001', async (t) => {
   const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '10000' });
@@ -25,6 +27,53 @@ await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001'
   await until(() => states.includes('waiting'), 'the client knows that it is alone');
   t.ok(watcher.replica.get(LOCATION, sku), 'what was known stays known');
   t.equal(await codeOf(client.reserve({ lines }, { timeoutMs: 100 })), 'not_connected', 'nothing was changed, it says');
+});
+
+/** What is sent from `withhold` on stays on the way. */
+class Slow extends WebSocket {
+  static withhold = false;
+  override send(data: Parameters<WebSocket['send']>[0]): void {
+    if (!Slow.withhold) super.send(data);
+  }
+}
+const slowly = { WebSocket: Slow as unknown as ConnectOptions['WebSocket'], maxBackoffMs: 100 };
+
+await t.test(
+  'what was still on its way when all that was taken had been answered was not done, and it says so',
+  async (t) => {
+    let reserved = 0;
+    const counted = beforeReserve(() => void reserved++);
+    const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '10000' }, counted);
+    const lines = [{ location: LOCATION, sku: await scene.item(10), quantity: 1 }];
+    const client = await scene.client(slowly);
+    t.teardown(() => (Slow.withhold = false));
+    t.equal(await codeOf(client.reserve({ lines })), 'done');
+    Slow.withhold = true;
+    const call = codeOf(client.reserve({ lines }, { timeoutMs: 3_000 }));
+    await new Promise((resolve) => setImmediate(resolve));
+    await scene.server.stop();
+    t.equal(await call, 'not_connected');
+    t.equal(reserved, 1, 'the second one never came');
+  },
+);
+
+await t.test('what was taken and not answered in the time for shutting down may have been done', async (t) => {
+  let taken = (): void => undefined;
+  let go = (): void => undefined;
+  const reached = new Promise<void>((resolve) => (taken = resolve));
+  const letGo = new Promise<void>((resolve) => (go = resolve));
+  const holdBack = beforeReserve(async () => {
+    taken();
+    await letGo;
+  });
+  const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '100' }, holdBack);
+  const lines = [{ location: LOCATION, sku: await scene.item(10), quantity: 1 }];
+  const client = await scene.client({ maxBackoffMs: 100 });
+  const call = codeOf(client.reserve({ lines }, { timeoutMs: 3_000 }));
+  await reached;
+  await scene.server.stop();
+  go();
+  t.equal(await call, 'outcome_unknown');
 });
 
 await t.test('kill -9 of the server in the middle of a sale', async (t) => {

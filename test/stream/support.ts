@@ -61,6 +61,19 @@ export async function startScene(
   };
 }
 
+type Reserve = Engine['reservations']['reserve'];
+
+/** An engine whose reservations pass through here first. */
+export const beforeReserve =
+  (first: (request: Parameters<Reserve>[0]) => void | Promise<void>) =>
+  (engine: Engine): Engine => {
+    const reserve: Reserve = async (request, options) => {
+      await first(request);
+      return engine.reservations.reserve(request, options);
+    };
+    return { ...engine, reservations: { ...engine.reservations, reserve } };
+  };
+
 export function token(role: 'buyer' | 'service' | 'admin', sub: string = role, expires: string | number = '1h') {
   return new SignJWT({ role })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
