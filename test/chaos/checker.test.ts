@@ -5,6 +5,7 @@ import { checkAcks } from './checker/acks.js';
 import { checkCounts } from './checker/counts.js';
 import { effectsOf } from './checker/effects.js';
 import { KIND, SWEEP_ACTOR } from './checker/kinds.js';
+import { lossesOf } from './checker/losses.js';
 import { replay } from './checker/model.js';
 import type { Violation } from './checker/violation.js';
 import { checkOrder } from './checker/order.js';
@@ -19,6 +20,8 @@ const REFS = ['north:a', 'south:b', 'west:c', 'east:d', 'north:e', 'south:f'] as
 const HOME = partitionOf(ID, PARTITIONS);
 /** Two items in two partitions. */
 const [ONE, TWO] = [REFS[0], REFS.find((ref) => partitionOf(ref, PARTITIONS) !== partitionOf(REFS[0], PARTITIONS))!];
+/** A partition that has neither the reservation nor an item of it. */
+const ELSEWHERE = [0, 1, 2, 3].find((one) => ![ID, ONE, TWO].some((text) => partitionOf(text, PARTITIONS) === one))!;
 const DEADLINE = 60_000;
 
 /** A ledger, written event by event: one unit a line. */
@@ -47,8 +50,15 @@ class Ledger {
     return this.add(kind, ONE, by, actor, detail).add(kind, TWO, by, actor, detail);
   }
 
-  claim(kind: number, actor = 'chaos', detail = ''): this {
-    return this.add(kind, '', [0, 0, 0], actor, detail);
+  /** Recovery opened the partition. */
+  opened(partition: number, at: number): this {
+    this.claim(KIND.epochOpened, 'recovery', '', at);
+    this.movements.push({ ...this.movements.pop()!, partition, id: '', quantity: 0 });
+    return this;
+  }
+
+  claim(kind: number, actor = 'chaos', detail = '', at?: number): this {
+    return this.add(kind, '', [0, 0, 0], actor, detail, at);
   }
 }
 
@@ -80,8 +90,9 @@ function checking(ledger: Ledger, calls: readonly Call[], more: { faults?: Fault
   const model = replay(ledger.movements, report);
   const final = { redis: { now: 0 }, postgres: { reversals: more.reversals ?? [] } } as unknown as Checking['final'];
   const effects = effectsOf(model, calls, PARTITIONS);
-  const all = { calls, final, model, effects, report, partitions: PARTITIONS, faults: more.faults ?? [] };
-  return { violations, checking: { ...all, serverEnds: [], soldOutMs: 0 } satisfies Checking };
+  const input = { calls, final, partitions: PARTITIONS, faults: more.faults ?? [], serverEnds: [], soldOutMs: 0 };
+  const losses = lossesOf(input, model);
+  return { violations, checking: { ...input, model, effects, report, losses } satisfies Checking };
 }
 
 function wholes(ledger: Ledger, calls: readonly Call[] = []): string[] {
@@ -143,10 +154,17 @@ t.test('a replicated answer that is gone counts as such, whether a record tells 
   const fault = { name: 'kill-shard', clocks: false, from: 1_050, to: 2_000, fromWall: 950, toWall: 2_000 };
   const record = { partition: HOME, id: ID, ref: '', kind: KIND.claimConfirmed, lostEpoch: 1, lostSeq: 9 };
   for (const reversals of [[], [record]]) {
-    const one = checking(held(), [confirm], { faults: [{ ...fault, loses: 'cluster' }], reversals });
+    const lost = () => held().opened(HOME, 1_500);
+    const one = checking(lost(), [confirm], { faults: [{ ...fault, loses: 'cluster' }], reversals });
     t.match(checkAcks(one.checking), { excused: 1, reversed: 0 });
     t.strictSame(one.violations, []);
-    const other = checking(held(), [confirm], { faults: [{ ...fault, loses: 'one-node' }], reversals });
+    const elsewhere = held().opened(ELSEWHERE, 1_500);
+    for (const ledger of [held(), elsewhere, held().opened(HOME, 900), held().opened(HOME, 20_000)]) {
+      const shard = checking(ledger, [confirm], { faults: [{ ...fault, loses: 'cluster' }], reversals });
+      checkAcks(shard.checking);
+      t.match(shard.violations, [{ point: 3 }], 'its partitions were not those that were lost');
+    }
+    const other = checking(lost(), [confirm], { faults: [{ ...fault, loses: 'one-node' }], reversals });
     checkAcks(other.checking);
     t.match(other.violations, [{ point: 3 }], 'and is a violation where one node was lost');
   }
@@ -157,11 +175,12 @@ t.test('a replicated answer that is gone counts as such, whether a record tells 
 });
 
 t.test('a level that was read is one that the ledger has, unless what made it was lost a moment later', async (t) => {
-  const ledger = new Ledger().add(KIND.restocked, ONE, [10, 0, 0], 'desk');
+  const stocked = () => new Ledger().add(KIND.restocked, ONE, [10, 0, 0], 'desk');
   const [location, sku] = ONE.split(':') as [string, string];
   const body = { location, sku, available: 9, reserved: 1, sold: 0, version: 1 };
   const read = call({ op: 'read', refs: [ONE], fresh: true }, { answer: { outcome: 'ok', status: 200, body } });
-  const looked = (faults: FaultSpan[]): number => {
+  const looked = (faults: FaultSpan[], opened = partitionOf(ONE, PARTITIONS)): number => {
+    const ledger = stocked().opened(opened, 1_800);
     const { checking: all } = checking(ledger, [read], { faults });
     let found = 0;
     checkOrder({ ...all, report: () => found++ });
@@ -170,6 +189,7 @@ t.test('a level that was read is one that the ledger has, unless what made it wa
   const fault = { name: 'empty-master', loses: 'cluster' as const, clocks: false, from: 1_150, to: 2_000 };
   t.equal(looked([]), 1);
   t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900 }]), 0, 'lost after it was read');
+  t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900 }], ELSEWHERE), 1, 'another shard was lost');
   t.equal(looked([{ ...fault, fromWall: 1_050, toWall: 1_900, loses: 'none' }]), 1, 'nothing was lost');
   t.equal(looked([{ ...fault, fromWall: 20_000, toWall: 21_000 }]), 1, 'lost much later');
 });

@@ -1,5 +1,6 @@
 /** Points 3, 4, 5: what was acknowledged is there, what was refused is not, and an id has one effect. */
 import { isDeepStrictEqual } from 'node:util';
+import { partitionOf } from '../final/redis.js';
 import type { Reversal } from '../final/types.js';
 import type { Call, Request } from '../history.js';
 import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
@@ -62,7 +63,7 @@ function kindsOf({ op }: Request): readonly number[] {
 }
 
 function judge(checking: Checking, call: Call, why: string, reversals: Map<string, Reversal[]>, tally: AckTally): void {
-  const { effects, report, faults, serverEnds, final } = checking;
+  const { effects, report, losses, serverEnds, final } = checking;
   const { request, answer } = call;
   const id = effects.idOf(call) ?? '';
   const ack = answer!.ack;
@@ -70,8 +71,13 @@ function judge(checking: Checking, call: Call, why: string, reversals: Map<strin
   const told = `call ${call.n} (${request.op} ${id}) was answered ok, ack ${ack}`;
   if (ack === 'durable') return wrong(3, `${told}, and is gone: ${why}`);
   if (ack === 'replicated') {
-    const lost = faults.some(
-      ({ loses, from, to }) => loses === 'cluster' && call.began <= to && call.ended! >= from - LAG_MS,
+    const about = partitionsOf(checking, id);
+    const lost = losses.some(
+      ({ loses, from, to, partitions }) =>
+        loses === 'cluster' &&
+        call.began <= to &&
+        call.ended! >= from - LAG_MS &&
+        about.some((partition) => partitions.has(partition)),
     );
     // A record does not make it good: `replicated` outlives one node.
     if (lost) tally.excused++;
@@ -85,6 +91,16 @@ function judge(checking: Checking, call: Call, why: string, reversals: Map<strin
   else if (serverEnds.some(({ name, at }) => name === call.via && at >= call.began)) tally.unrecorded++;
   else if (final.postgres.reversals === undefined) tally.unkept++;
   else wrong(3, `${told}, is gone (${why}), and no reversal says so`);
+}
+
+/** Where anything of the call may lie: its home, and the items that any call with this id named. */
+function partitionsOf({ calls, effects, partitions }: Checking, id: string): number[] {
+  const refs = calls
+    .filter((call) => effects.idOf(call) === id)
+    .flatMap(({ request }) =>
+      'ref' in request ? [request.ref] : 'lines' in request ? (request.lines ?? []).map(({ ref }) => ref) : [],
+    );
+  return [id, ...refs].map((text) => partitionOf(text, partitions));
 }
 
 function isOtherContent({ effects, faults }: Checking, { request }: Call, id: string): boolean {

@@ -2,6 +2,7 @@
 import type { FinalState } from '../final/types.js';
 import type { Call } from '../history.js';
 import { type Effects } from './effects.js';
+import type { Loss } from './losses.js';
 import type { Model } from './model.js';
 import type { Report } from './violation.js';
 
@@ -32,6 +33,7 @@ export interface CheckInput {
 export interface Checking extends CheckInput {
   readonly model: Model;
   readonly effects: Effects;
+  readonly losses: readonly Loss[];
   readonly report: Report;
 }
 

@@ -8,6 +8,7 @@ import { checkCounts } from './counts.js';
 import { checkDeadlines } from './deadlines.js';
 import { effectsOf } from './effects.js';
 import { checkFinals } from './finals.js';
+import { lossesOf } from './losses.js';
 import { replay } from './model.js';
 import { checkNumbers } from './numbers.js';
 import { checkOrder } from './order.js';
@@ -34,7 +35,8 @@ export function check(input: CheckInput): Verdict {
   };
   const { movements } = input.final.postgres;
   const model = replay(movements, report);
-  const checking: Checking = { ...input, model, report, effects: effectsOf(model, input.calls, input.partitions) };
+  const effects = effectsOf(model, input.calls, input.partitions);
+  const checking: Checking = { ...input, model, report, effects, losses: lossesOf(input, model) };
   checkCounts(input, report);
   checkNumbers(checking);
   checkFinals(checking);

@@ -1,4 +1,5 @@
 /** Point 8: the order of events is an order that callers could have seen; and nobody is told "sold out" while there was enough. */
+import { partitionOf } from '../final/redis.js';
 import type { Movement } from '../final/types.js';
 import type { Call } from '../history.js';
 import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
@@ -75,10 +76,21 @@ function spanOf(event: Movement, group: readonly Call[]): Span | undefined {
 /** Answers before a loss may be about events that are gone with it: nothing is persisted later than that, however busy all is. */
 const LOST_TAIL_MS = 10_000;
 
-/** Around a loss, answers may be about events that are gone; `after`: for so long what was heard of them may be told on. */
-function nearLoss({ faults }: Checking, fromWall: number, toWall: number, after: number): boolean {
-  return faults.some(
-    (fault) => fault.loses !== 'none' && fromWall - after <= fault.toWall && toWall + LOST_TAIL_MS >= fault.fromWall,
+/**
+ * Around a loss, answers about items of that partition may be about events that are gone; `after`: for so long what was heard of them
+ * may be told on.
+ */
+function nearLoss(
+  { losses, partitions }: Checking,
+  { beganWall, endedWall }: Call,
+  ref: string,
+  after: number,
+): boolean {
+  return losses.some(
+    (loss) =>
+      loss.partitions.has(partitionOf(ref, partitions)) &&
+      beganWall - after <= loss.toWall &&
+      endedWall! + LOST_TAIL_MS >= loss.fromWall,
   );
 }
 
@@ -88,8 +100,8 @@ function checkSoldOut(checking: Checking): void {
     const { request, answer, beganWall, endedWall } = call;
     if (answer?.code !== 'insufficient_stock' || endedWall === undefined || answer.replayed) continue;
     if (request.op !== 'reserve' && request.op !== 'deduct') continue;
-    if (nearLoss(checking, beganWall, endedWall, soldOutMs)) continue;
     const lines = request.op === 'reserve' ? request.lines : [request];
+    if (lines.some(({ ref }) => nearLoss(checking, call, ref, soldOutMs))) continue;
     const from = beganWall - soldOutMs - CLOCK_MS;
     const to = endedWall + CLOCK_MS;
     const lacked = lines.some(({ ref, quantity }) => lowest(model.timelines.get(ref) ?? [], from, to) < quantity);
@@ -126,8 +138,6 @@ interface LevelRead {
 function checkReads(checking: Checking): void {
   for (const call of checking.calls) {
     if (call.request.op !== 'read' || call.answer?.outcome !== 'ok') continue;
-    // Memory of a server may be as old as it is allowed to be after a loss, too.
-    if (nearLoss(checking, call.beganWall, call.endedWall!, 10_000)) continue;
     const body = call.answer.body as LevelRead | { items: LevelRead[] };
     for (const read of 'items' in body ? body.items : [body]) checkRead(checking, call, read);
   }
@@ -136,6 +146,8 @@ function checkReads(checking: Checking): void {
 function checkRead(checking: Checking, call: Call, read: LevelRead): void {
   const { model, report } = checking;
   const ref = `${read.location}:${read.sku}`;
+  // Memory of a server may be as old as it is allowed to be after a loss, too.
+  if (nearLoss(checking, call, ref, 10_000)) return;
   const event = (model.timelines.get(ref) ?? []).find(({ version }) => version === read.version);
   const shown = `call ${call.n} read ${ref} as ${read.available} + ${read.reserved} + ${read.sold} (version ${read.version})`;
   const wrong = (what: string): void => report({ point: 8, what: `${shown}, ${what}`, refs: [ref], calls: [call] });
