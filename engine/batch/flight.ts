@@ -17,6 +17,8 @@ export interface FlightEvents {
 export class Flight implements ReplySink {
   /** In the bag of those under way. */
   slot = -1;
+  /** Batches that ran in this flight: what its WAIT vouches for. One that was turned away may run in another, before this one has landed. */
+  readonly ran: Batch[] = [];
   private missing: number;
 
   constructor(

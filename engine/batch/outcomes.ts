@@ -88,6 +88,7 @@ export class Outcomes {
       const alone = pendings[0]!.ack !== EXECUTED && !flight.withWait;
       this.ran(flight, batch, pendings[0]!, executedOf(batch, results, cells, alone), false);
     }
+    flight.ran.push(batch);
     this.host.ran(batch, cells);
     if (batch.live === 0) this.host.gone(batch);
   }
@@ -106,7 +107,7 @@ export class Outcomes {
     const all = hasAll(wait, reply);
     this.waiting.stationOf(flight.link)?.wait.answered(wait, all);
     if (!all && wait.onDisk) this.notOnDisk(flight.link.master, wait, reply);
-    for (const batch of flight.batches) {
+    for (const batch of flight.ran) {
       for (const pending of batch.pendings)
         if (pending.executed && !pending.settled) this.acknowledged(batch, pending, all ? wait : undefined);
       if (batch.live === 0) this.host.gone(batch);
