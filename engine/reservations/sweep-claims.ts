@@ -17,6 +17,8 @@ import { parseClaim, stateAt, stateName } from './record.js';
 const RETRY_MS = 1000;
 /** One whose decision its shard cannot make safe, or a part of which is astray: nothing of that is mended in a second. */
 const RARELY_MS = 10_000;
+/** What is looked at only before it is forgotten, where its home is away. */
+const SELDOM_MS = 600_000;
 /** So long after a decision a part that is not as was decided is an error; later its record may just have been forgotten. */
 const ASTRAY_MS = limits.retention_seconds * 1_000;
 const SWEEP_TIMEOUT_MS = 5000;
@@ -94,14 +96,17 @@ export async function askAfterSale(
   now: number,
   pass: Pass,
 ): Promise<Swept> {
-  // Later the record of the claim may just have been forgotten.
-  if (now >= hold.resolvedAt + ASTRAY_MS) return { changed: 0, later: 0 };
+  // Later the record of the claim may just have been forgotten. The deadline lies within one hold of the sale and stays where it is from then
+  // on; when the part was resolved does not: units that come back make it younger than its claim.
+  const late = now >= hold.deadline + ASTRAY_MS;
   const { id, attempt } = hold;
   const home = context.partitions.home(id);
   const asked = await askHome(context, home, hold, pass);
-  if (asked === 'away') return { changed: 0, later: RETRY_MS };
+  if (asked === 'away') return { changed: 0, later: late ? SELDOM_MS : RETRY_MS };
   const { claim, epoch } = asked;
-  if (claim?.state === 'confirmed' || claim?.state === 'returned') return { changed: 0, later: 0 };
+  // All of it comes back, and this part has not heard: it must not be forgotten as it is.
+  if (claim?.state === 'returned' && claim.attempt === attempt) return sweepHome(context, home, id, pass);
+  if (late || claim?.state === 'confirmed' || claim?.state === 'returned') return { changed: 0, later: 0 };
   // It may still be sold: by this part, which proves it, or by a later attempt. One that is pending again ends before it is known.
   if (claim?.attempt === attempt && claim.state !== 'pending') return sweepHome(context, home, id, pass);
   if (claim?.state === 'held' || claim?.state === 'pending') return { changed: 0, later: RARELY_MS };
