@@ -172,6 +172,42 @@ t.test('one process recovers; no batch commits meanwhile; epochs only grow', asy
   );
 });
 
+t.test('a rebuild that is interrupted leaves nothing that is sold from half emptied', async (t) => {
+  const partition = 4;
+  await quiet();
+  const before = await contentOf(partition);
+  await worker.stop();
+  const target = {
+    redisUrl: bench.redisUrl,
+    databaseUrl: bench.databaseUrl,
+    keyPrefix: bench.prefix,
+    partitions: PARTITIONS,
+  };
+  // Its session ends as with a restart of Postgres, once the first records are gone; the process itself goes on.
+  class Interrupted extends PostgresSource {
+    override async position(asked: number) {
+      const gone = Object.keys(await contentOf(partition)).length < Object.keys(before).length;
+      if (asked === partition && gone)
+        await bench.pools.general.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+          [partition],
+        );
+      return super.position(asked);
+    }
+  }
+  const source = new Interrupted(bench.pools.general);
+  const options = { target, pool: bench.pools.general, source, replace: true, discardUnpersisted: false };
+  await t.rejects(emptyForRebuild({ ...options, pageKeys: 1 }), 'who has lost the lock removes nothing any more');
+  const left = await contentOf(partition);
+  t.ok(Object.keys(left).length < Object.keys(before).length, 'something of it was gone by then');
+  t.ok(Object.keys(left).length > 0, 'and something was not');
+  worker = await bench.worker();
+  await until(async () => (await engine.partitions.status()).every((status) => status.open));
+  t.same(await contentOf(partition), before, 'a worker that comes by writes it back, byte by byte');
+  t.same((await bench.verify(engine)).problems, []);
+});
+
 t.test('rebuild writes an emptied Redis anew, and refuses to throw away what Postgres does not have', async (t) => {
   await quiet();
   const before = await Promise.all(Array.from({ length: PARTITIONS }, (_, partition) => contentOf(partition)));

@@ -14,6 +14,8 @@ export interface RebuildOptions {
   readonly replace: boolean;
   /** Throws away also events that Postgres does not have. */
   readonly discardUnpersisted: boolean;
+  /** Keys removed by one command; default 1,000. */
+  readonly pageKeys?: number;
 }
 
 export class RebuildRefused extends Error {
@@ -98,7 +100,7 @@ async function empty(redis: Cluster, keys: Keys, partition: number, options: Reb
           `Partition ${partition} was sold from while it was emptied; nothing of it was lost. Stop the servers first.`,
         );
       }
-      await removeAll(redis, meta);
+      await removeAll(redis, keys, partition, options);
       return true;
     });
     if (done) return;
@@ -107,8 +109,17 @@ async function empty(redis: Cluster, keys: Keys, partition: number, options: Reb
   throw new RebuildRefused(`Partition ${partition} is being recovered by another process.`);
 }
 
-/** All keys with the hash tag of `meta`, which goes last: it carries the fence. */
-async function removeAll(redis: Cluster, meta: string): Promise<void> {
+/** What `meta` says of what the partition holds. Without these it is one of which nothing is known, and only its fence is left. */
+const STAND = ['epoch', 'seq', 'run', 'persisted', 'openings'];
+
+/**
+ * All keys of the partition. First what `meta` says of them: whoever finds a partition without an epoch writes all of it anew, so that
+ * one that is emptied half way is not taken for what it was. `meta` itself stays, with the fence and who owns recovery.
+ */
+async function removeAll(redis: Cluster, keys: Keys, partition: number, options: RebuildOptions): Promise<void> {
+  const { source, pageKeys = SCAN_COUNT } = options;
+  const meta = keys.fixed('meta', partition);
+  await redis.hdel(meta, ...STAND);
   const base = meta.slice(0, meta.lastIndexOf(':') + 1);
   const pattern = `${base.replace(/[[\]*?\\]/g, '\\$&')}*`;
   for (const node of redis.nodes('master')) {
@@ -117,8 +128,19 @@ async function removeAll(redis: Cluster, meta: string): Promise<void> {
       const [next, names] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT);
       cursor = next;
       const data = names.filter((name) => name !== meta);
-      if (data.length > 0) await redis.unlink(...data);
+      for (let at = 0; at < data.length; at += pageKeys) {
+        await requireAlone(redis, meta, partition, source);
+        await redis.unlink(...data.slice(at, at + pageKeys));
+      }
     } while (cursor !== '0');
   }
-  await redis.del(meta);
+}
+
+/** @throws Error when others may have the partition: the locks went with the session, or it has been opened since. */
+async function requireAlone(redis: Cluster, meta: string, partition: number, source: PersistedSource): Promise<void> {
+  await source.position(partition);
+  if ((await redis.hget(meta, 'epoch')) !== null)
+    throw new RebuildRefused(
+      `Partition ${partition} was opened by another process while it was emptied. Run it again.`,
+    );
 }
