@@ -13,11 +13,11 @@ import { holdAgain, lookAtParts } from './parts.js';
 import { placeOf, toRefLine, type Part, type Place } from './place.js';
 import { parseClaim, stateAt, stateName } from './record.js';
 
-/** A claim whose parts cannot be told is looked at again after this long, ms. */
+/** A claim whose parts cannot be told is looked at again after this long at first, ms. */
 const RETRY_MS = 1000;
 /** One whose decision its shard cannot make safe, or a part of which is astray: nothing of that is mended in a second. */
 const RARELY_MS = 10_000;
-/** What is looked at only before it is forgotten, where its home is away. */
+/** What has waited for hours for a shard: then minutes more do not matter. */
 const SELDOM_MS = 600_000;
 /** So long after a decision a part that is not as was decided is an error; later its record may just have been forgotten. */
 const ASTRAY_MS = limits.retention_seconds * 1_000;
@@ -29,6 +29,11 @@ const LOOK = { ...OPTIONS, timeoutMs: LOOK_TIMEOUT_MS } as const;
 
 function safely({ safeMs }: Context) {
   return { ...OPTIONS, ack: 'replicated', timeoutMs: safeMs } as const;
+}
+
+/** The longer something has waited for a shard, the less often it is tried: else all of it is in every sweep's way, every second. */
+function backOff(now: number, since: number, least: number, most: number): number {
+  return since === 0 ? least : Math.round(Math.min(Math.max((now - since) / 4, least), most));
 }
 
 export interface Swept {
@@ -64,21 +69,29 @@ export class Pass {
  * A part that is due does what its claim has decided; without a claim it has never been. What ends a part is believed only where
  * the home vouches for it: a master that was cut off knows nothing of what was decided since, and one that is lost takes back.
  */
-export async function askClaim(context: Context, partition: number, hold: HoldRecord, pass: Pass): Promise<Swept> {
+export async function askClaim(
+  context: Context,
+  partition: number,
+  hold: HoldRecord,
+  now: number,
+  pass: Pass,
+): Promise<Swept> {
   const { id, attempt } = hold;
   const home = context.partitions.home(id);
   const asked = await askHome(context, home, hold, pass);
-  if (asked === 'away') return { changed: 0, later: RETRY_MS };
-  const { claim, now, epoch } = asked;
+  // Its units are missing on sale until it is told.
+  const unheard = { changed: 0, later: backOff(now, hold.deadline, RETRY_MS, RARELY_MS) };
+  if (asked === 'away') return unheard;
+  const { claim, epoch } = asked;
   const lives = claim?.attempt === attempt;
-  const state = lives ? stateAt(claim, now) : 'gone';
+  const state = lives ? stateAt(claim, asked.now) : 'gone';
   // The claim says so itself before any part believes it: a clock that goes back must not find it alive again.
   if (lives && state === 'expired' && claim.state !== 'expired') return sweepHome(context, home, id, pass);
   if (lives && (state === 'held' || state === 'pending')) {
     await extendPart(context, id, attempt, partition, claim.deadline, OPTIONS);
     return { changed: 0, later: 0 };
   }
-  if (!(await vouches(context, home, epoch, pass))) return { changed: 0, later: RETRY_MS };
+  if (!(await vouches(context, home, epoch, pass))) return unheard;
   const part = { partition, lines: hold.lines.map(toRefLine) };
   const decision = lives && claim.state !== 'pending' ? DECISIONS[state]! : 'abort';
   const told = await tellPart(context, id, attempt, part, decision, OPTIONS);
@@ -167,7 +180,8 @@ export async function sweepClaim(context: Context, partition: number, id: string
   const changed = expired.result.status === 'ok' ? 1 : 0;
   const state = stateName(expired.result.state);
   if (state === 'held' || state === 'pending') return { changed, later: 0 };
-  if (!(await vouches(context, partition, expired.epoch, pass))) return { changed, later: RARELY_MS };
+  const waiting = (least: number): Swept => ({ changed, later: backOff(now, claim.resolvedAt, least, SELDOM_MS) });
+  if (!(await vouches(context, partition, expired.epoch, pass))) return waiting(RARELY_MS);
   // It was pending when it was looked at, and may have been sealed and decided since.
   const open = claim.state === 'pending' && (expired.result.status === 'ok' || state === 'expired');
   const decision = open ? 'abort' : DECISIONS[state]!;
@@ -175,7 +189,7 @@ export async function sweepClaim(context: Context, partition: number, id: string
   // The return was lost here, or noted by nobody.
   if (told.back) await context.caller.call(claimsReturn, partition, { id, actor: OPTIONS.actor }, OPTIONS);
   const lately = claim.resolvedAt === 0 || now < claim.resolvedAt + ASTRAY_MS;
-  if (told.astray.length === 0 || !lately) return { changed, later: told.all ? 0 : RETRY_MS };
+  if (told.astray.length === 0 || !lately) return told.all ? { changed, later: 0 } : waiting(RETRY_MS);
   for (const part of told.astray) await mend(context, held, part, decision);
   return { changed, later: RARELY_MS };
 }

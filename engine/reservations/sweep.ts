@@ -56,7 +56,7 @@ export async function sweepHold(context: Context, partition: number, id: string,
   if (hold?.state === 'confirmed' && hold.attempt > 0) return askAfterSale(context, partition, hold, now, pass);
   if (hold?.state !== 'held') return { changed: 0, later: 0 };
   // A part of a claim also before its deadline: its partition may have lost what its claim had told it.
-  if (hold.attempt > 0) return askClaim(context, partition, hold, pass);
+  if (hold.attempt > 0) return askClaim(context, partition, hold, now, pass);
   if (hold.deadline > now) return { changed: 0, later: 0 };
   const lines = hold.lines.map(toRefLine);
   const expired = await context.caller.call(stockExpire, partition, { id, attempt: 0, actor: '', lines }, OPTIONS);

@@ -59,3 +59,31 @@ void t.test(
     });
   },
 );
+
+void t.test('a sold part whose shard has no replica any more is not told every second until it has one', async (t) => {
+  await play(async (stage) => {
+    const { world } = stage;
+    const buyer = world.actor('buyer');
+    const sweeper = world.actor('sweeper');
+    const told = stage.count('stock/confirm');
+    const sweepFor = async (seconds: number): Promise<number> => {
+      const before = told();
+      for (let second = 0; second < seconds; second++) {
+        world.now += 1_000;
+        for (const partition of [0, 1, 2]) await stage.done(sweeper.sweep(partition));
+      }
+      return told() - before;
+    };
+    await stage.done(buyer.reserve(REQUEST));
+    world.shards[1]!.lagging = true;
+    await stage.done(buyer.confirm(ID));
+    t.strictSame([stage.claim, ...stage.parts], ['confirmed', 'confirmed', 'confirmed']);
+    await sweepFor(60);
+    const often = await sweepFor(3_600);
+    t.ok(often > 2, 'it is tried again');
+    t.ok(often < 60, `${often} times in an hour`);
+    world.shards[1]!.lagging = false;
+    t.ok((await sweepFor(1_000)) > 0, 'and once more when it has one');
+    t.equal(await sweepFor(3_600), 0, 'then it is told for good');
+  });
+});

@@ -35,6 +35,17 @@ export class Play {
     return watched;
   }
 
+  /** How often a script has been called until now. */
+  count(name: string): () => number {
+    let calls = 0;
+    const run = this.world.run.bind(this.world);
+    this.world.run = (call) => {
+      if (call.name === name) calls += call.ops.length;
+      run(call);
+    };
+    return () => calls;
+  }
+
   /** Carries out what was asked for, call by call, until it is so; what else was asked for then is still on its way. */
   async until(met: () => boolean): Promise<void> {
     for (await turn(); !met(); await turn()) {
