@@ -132,6 +132,7 @@ async function holdAndSeal(
   wanted: Wanted,
   attempt: number,
 ): Promise<Outcome<Reservation> | 'superseded'> {
+  const { losses } = places;
   const held = await Promise.allSettled(
     wanted.parts.map((part) => holdPart(context, wanted, part, attempt, atLeastReplicated(wanted.ack))),
   );
@@ -152,7 +153,8 @@ async function holdAndSeal(
   );
   if (sealed.result.status === 'superseded') return 'superseded';
   if (!('state' in sealed.result)) return refusal(sealed.result.status);
-  const place = { ...placeOfWanted(home, wanted, attempt), sure: answers.every(isSafe) };
+  const sure = answers.every(isSafe) && places.losses === losses;
+  const place = { ...placeOfWanted(home, wanted, attempt), sure };
   places.remember(wanted.id, place);
   if (answers.some((answer) => isSold(answer.result))) {
     // A part was sold under an earlier attempt, which its home has lost: it was decided, and stays so.

@@ -43,7 +43,8 @@ export async function extend(
     places.forget(id);
     return refusal(result.status);
   }
-  places.remember(id, place);
+  // What was lost meanwhile has to be looked at before it is sold.
+  places.remember(id, { ...place, sure: places.get(id)?.sure });
   const state = stateName(result.state) as ReservationState;
   return done(result.status, view(id, place, state, result.deadline, answer.now), answer.ack);
 }

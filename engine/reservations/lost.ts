@@ -32,6 +32,7 @@ export class Losses {
 
   /** Something that was answered about these reservations is gone. */
   add(ids: Iterable<string>): void {
+    this.places.losses++;
     for (const id of ids) {
       const place = this.places.get(id);
       // Alone in its partition it is lost as a whole.

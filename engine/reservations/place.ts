@@ -41,6 +41,8 @@ const REMEMBERED = 50_000;
  */
 export class Places {
   readonly single = new SingleParts();
+  /** How often something was lost that this process had been answered: what it has seen before is not sure any more. */
+  losses = 0;
   private readonly plain = new PlainPlaces();
   private young = new Map<string, Place>();
   private old = new Map<string, Place>();

@@ -7,8 +7,9 @@ import type { Context } from '../../engine/context.js';
 import { ShardUnavailable } from '../../engine/errors.js';
 import { idAtHome } from '../../engine/ids.js';
 import { sweep } from '../../engine/reservations/index.js';
+import type { Outcome, Reservation } from '../../engine/types.js';
 import { ID, LINES, partitions, play, QUANTITY, REQUEST, statusOf } from './claims-play.js';
-import { PARTITIONS, UNITS } from './claims-world.js';
+import { PARTITIONS, turn, UNITS } from './claims-world.js';
 
 void t.test(
   'a sold part whose claim is pending again comes back with the others, whoever is swept first',
@@ -64,6 +65,32 @@ void t.test('a process that knows of a loss looks before it sells what it had he
     t.equal(stage.claim, 'released');
     t.strictSame(stage.available, [UNITS, 0]);
   });
+});
+
+void t.test('what is lost while a process reserves or extends is looked at before it is sold', async (t) => {
+  for (const under of ['reserving', 'extending'])
+    await play(async (stage) => {
+      const { world } = stage;
+      const buyer = world.actor('buyer');
+      const reserving = buyer.reserve(REQUEST);
+      if (under === 'reserving') await stage.until(() => world.waiting.some(({ name }) => name === 'claims/seal'));
+      else await stage.done(reserving);
+      const working = under === 'reserving' ? reserving : buyer.extend(ID, 120);
+      await turn();
+      const onItsWay = world.waiting.splice(0);
+      stage.restore(2, (phase) => phase === 'gone');
+      const lines = [{ ...LINES[1]!, quantity: UNITS }];
+      await stage.done(world.actor('rival').reserve({ reservationId: idAtHome(2, partitions), lines }));
+      buyer.lost([ID]);
+      await stage.until(() => world.waiting.length === 0);
+      world.waiting.push(...onItsWay);
+      t.match(await stage.done<Outcome<Reservation>>(working), { status: 'ok' });
+      const outcome = await stage.done(buyer.confirm(ID));
+      t.equal(statusOf(outcome), 'insufficient_stock', under);
+      await stage.sweepAll(2);
+      t.strictSame([stage.claim, ...stage.parts], ['released', 'released', 'gone']);
+      t.strictSame(stage.available, [UNITS, 0]);
+    });
 });
 
 void t.test('a home that answers reads only keeps nothing else from being swept', async (t) => {
