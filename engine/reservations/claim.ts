@@ -16,6 +16,7 @@ import type { StockReserveResult } from '../scripts/generated/stock-reserve.js';
 import type { Ack, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
 import type { Part, Place, Places } from './place.js';
 import { decideClaim } from './decide.js';
+import { isRefusedForGood } from './parts.js';
 import { holdPart, lineRefusal, type Wanted } from './hold.js';
 import { stateName } from './record.js';
 import { find, view } from './view.js';
@@ -109,7 +110,12 @@ async function existingParts(
   const held = await Promise.allSettled(parts.map((part) => holdPart(context, wanted, part, attempt, ack)));
   const refused = firstRefusal(held, parts);
   // It may have ended meanwhile; what its parts say of that is not asked here.
-  if (refused && !(refused instanceof Error) && refused.status !== 'superseded') return refused;
+  if (refused && !(refused instanceof Error) && refused.status !== 'superseded') {
+    const refusing = held.flatMap((part) =>
+      part.status === 'fulfilled' && !isDone(part.value.result.status) ? [part.value] : [],
+    );
+    if (await isRefusedForGood(context, id, refusing, deadline)) return refused;
+  }
   return held.map((part) => (part.status === 'fulfilled' && isHeld(part.value.result) ? part.value.ack : 'executed'));
 }
 

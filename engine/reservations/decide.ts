@@ -1,6 +1,7 @@
 /** Confirm and release: one decision at the home, which the parts of a claim then follow. (S3, S9) */
 import { checkId, checkText } from '../content.js';
 import { ackOf, atLeastReplicated, change, timeoutOf, type Context } from '../context.js';
+import { ShardUnavailable } from '../errors.js';
 import { Deadline, done, isDone, narrowest, refusal } from '../outcome.js';
 import { claimsConfirm } from '../scripts/generated/claims-confirm.js';
 import { claimsRelease } from '../scripts/generated/claims-release.js';
@@ -9,7 +10,7 @@ import type { Script } from '../scripts/script.js';
 import type { Ack, CallOptions, Outcome, Refusal, Reservation, ReservationState } from '../types.js';
 import { tellPart, tellSafely } from './follow.js';
 import { locate, type Place, type Places } from './place.js';
-import { holdAgain, lookAtParts } from './parts.js';
+import { holdAgain, isRefusedForGood, lookAtParts } from './parts.js';
 import { stateAt, stateName } from './record.js';
 import { find, view } from './view.js';
 
@@ -108,6 +109,7 @@ export async function decideClaim(context: Context, place: Place, request: Reque
 /**
  * Before a claim is sold or vouched for: a part may have been lost that was held when its replicas were away. It is held again; where
  * there are no units left, the whole reservation is given back. @returns the refusal then.
+ * @throws ShardUnavailable where that cannot be told for good
  */
 export async function keepWhole(
   context: Context,
@@ -123,8 +125,16 @@ export async function keepWhole(
   const actor = request.actor || place.buyerId;
   const refused = await holdAgain(context, found, lost, { actor, deadline });
   if (!refused) return undefined;
+  if (!(await isRefusedForGood(context, id, [refused], deadline)))
+    throw new ShardUnavailable(
+      'Whether a part of the reservation is still held cannot be told now; nothing was decided.',
+      {
+        id,
+        partition: refused.partition,
+      },
+    );
   const released = await decideClaim(context, place, { ...request, decision: 'release' });
-  return isDone(released.status) ? refused : undefined;
+  return isDone(released.status) ? refused.refusal : undefined;
 }
 
 async function outcomeOf(

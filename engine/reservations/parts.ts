@@ -1,5 +1,5 @@
 /** The parts of a claim: looked at before anything is built on them, and held again where they were lost. */
-import type { Context } from '../context.js';
+import { isVouchedFor, type Context } from '../context.js';
 import { isDone, refusal, type Deadline } from '../outcome.js';
 import { limits } from '../scripts/generated/limits.js';
 import { stockCheck } from '../scripts/generated/stock-check.js';
@@ -53,6 +53,30 @@ export async function lookAtParts(context: Context, id: string, place: Place, ti
   };
 }
 
+/** A part that cannot be held again, as of this epoch of its partition. */
+export interface Refused {
+  readonly refusal: Refusal;
+  readonly partition: number;
+  readonly epoch: number;
+}
+
+/**
+ * Whether it is so for good that a part is refused, of one of them at least. A master that was cut off knows neither of the part nor of units
+ * that came back since: nothing that is held is given back because of what it says.
+ */
+export async function isRefusedForGood(
+  context: Context,
+  id: string,
+  refused: readonly Pick<Refused, 'partition' | 'epoch'>[],
+  deadline: Deadline,
+): Promise<boolean> {
+  const options = { timeoutMs: Math.min(context.safeMs, deadline.left()), id };
+  const safe = await Promise.all(
+    refused.map(({ partition, epoch }) => isVouchedFor(context, partition, epoch, options)),
+  );
+  return safe.includes(true);
+}
+
 /**
  * Holds parts of a claim once more under its attempt: those that are there answer so, those that were lost are held anew while
  * there are units. @returns the first refusal.
@@ -62,7 +86,7 @@ export async function holdAgain(
   { record, place, now }: Pick<Found, 'record' | 'place' | 'now'>,
   parts: readonly Part[],
   { actor, deadline }: { readonly actor: string; readonly deadline: Deadline },
-): Promise<Refusal | undefined> {
+): Promise<Refused | undefined> {
   const wanted: Wanted = {
     id: record.id,
     buyer: record.buyerId,
@@ -75,11 +99,11 @@ export async function holdAgain(
     deadline,
   };
   const answers = await Promise.all(parts.map((part) => holding(context, wanted, part, place.attempt, 'replicated')()));
-  for (const [n, { result }] of answers.entries()) {
-    if (!isDone(result.status)) return lineRefusal(result, parts[n]!);
+  for (const [n, { result, partition, epoch }] of answers.entries()) {
+    if (!isDone(result.status)) return { refusal: lineRefusal(result, parts[n]!), partition, epoch };
     const state = 'state' in result ? stateName(result.state) : 'held';
     if (state !== 'held' && !isSold(state))
-      return refusal(state === 'released' ? 'reservation_released' : 'hold_expired');
+      return { refusal: refusal(state === 'released' ? 'reservation_released' : 'hold_expired'), partition, epoch };
   }
   return undefined;
 }

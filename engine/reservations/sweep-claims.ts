@@ -228,7 +228,7 @@ async function mend(context: Context, held: Held, part: Part, decision: Decision
   let problem = 'it is sold, and its claim is not';
   if (isSale(decision)) {
     const refused = await holdAgain(context, held, [part], { actor: OPTIONS.actor, deadline });
-    problem = `its claim is sold, and it cannot be: ${refused?.status ?? ''}`;
+    problem = `its claim is sold, and it cannot be: ${refused?.refusal.status ?? ''}`;
     if (!refused) return void (await tellPart(context, id, place.attempt, part, decision, safely(context)));
   } else if (decision !== 'abort') {
     const { result } = await tellPart(context, id, place.attempt, part, 'return', safely(context));

@@ -93,6 +93,28 @@ void t.test('what is lost while a process reserves or extends is looked at befor
     });
 });
 
+void t.test('nothing is given back because a master that was cut off does not know of it', async (t) => {
+  await play(async (stage) => {
+    const { world } = stage;
+    const buyer = world.actor('buyer');
+    const rival = idAtHome(1, partitions);
+    const lines = [{ ...LINES[0]!, quantity: UNITS }];
+    await stage.done(buyer.reserve({ reservationId: rival, lines }));
+    world.shards[1]!.cut();
+    await stage.done(buyer.release(rival));
+    t.match(await stage.done(buyer.reserve(REQUEST)), { status: 'ok', ack: 'replicated' });
+    const other = world.actor('other');
+    other.actor.behind = true;
+    t.match(await stage.done(other.reserve(REQUEST)), { status: 'exists', ack: 'executed', value: { status: 'held' } });
+    await t.rejects(stage.done(other.extend(ID, 120)), ShardUnavailable);
+    await t.rejects(stage.done(other.confirm(ID)), ShardUnavailable);
+    t.strictSame([stage.claim, ...stage.parts], ['held', 'held', 'held']);
+    other.actor.behind = false;
+    t.match(await stage.done(other.confirm(ID)), { status: 'ok', value: { status: 'confirmed' } });
+    t.strictSame(stage.parts, ['confirmed', 'confirmed']);
+  });
+});
+
 void t.test('a home that answers reads only keeps nothing else from being swept', async (t) => {
   await play(async (stage) => {
     const { world } = stage;
