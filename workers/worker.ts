@@ -102,7 +102,7 @@ async function openDatabase(config: WorkerConfig, log: Logger, closers: Closers)
     onError: (error) => log.warn({ err: error }, 'connection to Postgres'),
   });
   closers.add(() => pools.end());
-  const prepared = await prepareDatabase(config.databaseUrl, pools.general, config.partitions);
+  const prepared = await prepareDatabase(config.databaseUrl, pools.patient, config.partitions);
   if (prepared.migrations.length > 0) log.info({ migrations: prepared.migrations }, 'database migrated');
   return pools;
 }
@@ -156,7 +156,7 @@ async function startWork(work: Work): Promise<Wake> {
   closers.add(repeat(HOUSEKEEPING_MS, log, () => housekeeping(pools, log)));
   if (config.verifySeconds > 0) {
     const pauseMs = (config.verifySeconds * 1_000) / partitions.count;
-    const rounds = new VerifyRounds({ partitions, pool: pools.general, metrics, log, pauseMs });
+    const rounds = new VerifyRounds({ partitions, pool: pools.patient, metrics, log, pauseMs });
     rounds.start();
     closers.add(() => rounds.stop());
   }
@@ -217,10 +217,10 @@ function handler({ engine, drainer, metrics, log, signal }: HandlerParts) {
 }
 
 async function housekeeping(pools: Pools, log: Logger): Promise<void> {
-  const { created, blocked } = await ensureLedgerRanges(pools.general);
+  const { created, blocked } = await ensureLedgerRanges(pools.patient);
   if (created.length > 0) log.info({ created }, 'ledger tables made');
   if (blocked.length > 0) log.warn({ blocked }, 'movements of these months lie in movements_rest and stay there');
-  const pruned = await pruneProjections(pools.general);
+  const pruned = await pruneProjections(pools.patient);
   if (pruned > 0) log.info({ pruned }, 'forgotten records removed from the projections');
 }
 

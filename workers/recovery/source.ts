@@ -101,6 +101,13 @@ export class PostgresSource implements PersistedSource {
 
 type Queryable = pg.PoolClient | pg.Pool;
 
+/** Statements that look at all that a partition has, or had since: they may take longer than the pool gives others, ms. */
+const LONG_MS = 1_800_000;
+
+function long(text: string, values: unknown[]): pg.QueryConfig {
+  return { text, values, query_timeout: LONG_MS } as pg.QueryConfig;
+}
+
 interface Touched {
   refs: string[];
   holds: string[];
@@ -111,12 +118,14 @@ interface Touched {
 /** What the ledger says was changed after `seq`. */
 async function touchedSince(client: Queryable, partition: number, seq: number): Promise<Touched> {
   const { rows } = await client.query<{ refs: string[]; holds: string[]; claims: string[]; ids: string[] }>(
-    `SELECT coalesce(array_agg(DISTINCT ref) FILTER (WHERE version > 0), '{}') AS refs,
+    long(
+      `SELECT coalesce(array_agg(DISTINCT ref) FILTER (WHERE version > 0), '{}') AS refs,
        coalesce(array_agg(DISTINCT id) FILTER (WHERE kind BETWEEN 5 AND 11), '{}') AS holds,
        coalesce(array_agg(DISTINCT id) FILTER (WHERE kind BETWEEN 30 AND 37), '{}') AS claims,
        coalesce(array_agg(DISTINCT id) FILTER (WHERE kind BETWEEN 2 AND 4 AND id <> ''), '{}') AS ids
      FROM movements WHERE partition = $1 AND seq > $2`,
-    [partition, seq],
+      [partition, seq],
+    ),
   );
   return rows[0]!;
 }
@@ -252,8 +261,7 @@ async function* idRecords(client: Queryable, partition: number, only?: string[])
 
 async function idsOf(client: Queryable, partition: number): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
-    `SELECT DISTINCT id FROM id_records WHERE partition = $1 AND ${KEPT_IDS}`,
-    [partition],
+    long(`SELECT DISTINCT id FROM id_records WHERE partition = $1 AND ${KEPT_IDS}`, [partition]),
   );
   return rows.map((row) => row.id);
 }
@@ -275,7 +283,8 @@ async function* buyers(
   touched?: Touched & { seq: number },
 ): AsyncGenerator<PersistedState> {
   const { rows } = await client.query<{ ref: string; buyerId: string; units: number }>(
-    `SELECT ref, buyer AS "buyerId", sum(units)::bigint AS units FROM (
+    long(
+      `SELECT ref, buyer AS "buyerId", sum(units)::bigint AS units FROM (
        SELECT line.ref, buyer, CASE WHEN state IN (1, 2, 5) THEN line.quantity - line.returned ELSE 0 END AS units
        FROM holds, unnest(refs, quantities, returned, counted) AS line(ref, quantity, returned, counted)
        WHERE partition = $1 AND line.counted = 1 AND ($2::text[] IS NULL OR refs && $2)
@@ -286,7 +295,8 @@ async function* buyers(
        WHERE $2::text[] IS NOT NULL AND partition = $1 AND seq > $4 AND kind = 5 AND id = ANY($3::text[]) AND detail LIKE 'limited%'
      ) counted WHERE $2::text[] IS NULL OR ref = ANY($2)
      GROUP BY ref, buyer`,
-    [partition, touched?.refs ?? null, touched?.holds ?? [], Math.max(0, (touched?.seq ?? 0) - ABORT_REACH)],
+      [partition, touched?.refs ?? null, touched?.holds ?? [], Math.max(0, (touched?.seq ?? 0) - ABORT_REACH)],
+    ),
   );
   for (let at = 0; at < rows.length; at += PAGE) yield { buyers: rows.slice(at, at + PAGE) };
 }

@@ -22,7 +22,8 @@ export async function connect(
   source?: (pools: Pools) => PersistedSource,
   onNotice?: (notice: { level: string; message: string }) => void,
 ): Promise<Connection> {
-  const pools = openPools(target.databaseUrl);
+  // Somebody waits for a command, for as long as there is data.
+  const pools = openPools(target.databaseUrl, { generalQueryMs: 0 });
   try {
     const engine = await openEngine({
       redis: target.redisUrl,
