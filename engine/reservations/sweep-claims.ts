@@ -42,6 +42,12 @@ export interface Swept {
   readonly later: number;
 }
 
+/** A failover takes less: whoever waits for a shard longer than that waits for people. */
+const TELL_AFTER_MS = 60_000;
+/** That is told so often, by each process. */
+const SAME_NOTICE_MS = 60_000;
+const toldAt = new WeakMap<Context, number>();
+
 /** One sweep of one partition. */
 export class Pass {
   /** Partitions that have not answered this sweep, or cannot vouch for what they say: not every entry waits for them anew. */
@@ -50,6 +56,7 @@ export class Pass {
   readonly putOff = new Set<string>();
   private failures = 0;
   private problem = '';
+  private unsafe = 0;
 
   failed(error: unknown): Swept {
     this.failures++;
@@ -57,11 +64,27 @@ export class Pass {
     return { changed: 0, later: RARELY_MS };
   }
 
+  /** This claim of the partition was decided at `since`, and its shard cannot make that safe. */
+  waits(now: number, since: number): void {
+    if (since > 0 && now >= since + TELL_AFTER_MS) this.unsafe++;
+  }
+
   /** One notice for all that failed, not one each. */
   tell(context: Context, partition: number): void {
+    this.tellUnsafe(context, partition);
     if (this.failures === 0) return;
     const message = 'claims that are due could not be looked at; they are looked at again in a while';
     context.notice?.({ level: 'warn', message, partition, claims: this.failures, problem: this.problem });
+  }
+
+  private tellUnsafe(context: Context, partition: number): void {
+    const now = performance.now();
+    if (this.unsafe === 0 || (toldAt.get(context) ?? -Infinity) > now - SAME_NOTICE_MS) return;
+    toldAt.set(context, now);
+    const message =
+      'reservations over several partitions have been decided, and their units stay held: neither a replica of the shard nor Postgres has ' +
+      'the decision. Bring the replica back, or take it out of the cluster (CLUSTER FORGET on every node)';
+    context.notice?.({ level: 'warn', message, partition, claims: this.unsafe });
   }
 }
 
@@ -181,7 +204,10 @@ export async function sweepClaim(context: Context, partition: number, id: string
   const state = stateName(expired.result.state);
   if (state === 'held' || state === 'pending') return { changed, later: 0 };
   const waiting = (least: number): Swept => ({ changed, later: backOff(now, claim.resolvedAt, least, SELDOM_MS) });
-  if (!(await vouches(context, partition, expired.epoch, pass))) return waiting(RARELY_MS);
+  if (!(await vouches(context, partition, expired.epoch, pass))) {
+    pass.waits(now, claim.resolvedAt);
+    return waiting(RARELY_MS);
+  }
   // It was pending when it was looked at, and may have been sealed and decided since.
   const open = claim.state === 'pending' && (expired.result.status === 'ok' || state === 'expired');
   const decision = open ? 'abort' : DECISIONS[state]!;

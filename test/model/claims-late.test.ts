@@ -60,6 +60,34 @@ void t.test(
   },
 );
 
+void t.test('people are told when nothing can make an end of reservations safe, and what to do', async (t) => {
+  await play(async (stage) => {
+    const { world } = stage;
+    const buyer = world.actor('buyer');
+    const sweeper = world.actor('sweeper');
+    const home = world.shards[0]!;
+    const sweepFor = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        world.now += 1_000;
+        for (const partition of [0, 1, 2]) await stage.done(sweeper.sweep(partition));
+      }
+    };
+    home.lagging = true;
+    await stage.done(buyer.reserve(REQUEST));
+    await sweepFor(90);
+    t.strictSame([stage.claim, ...stage.parts], ['expired', 'held', 'held']);
+    t.strictSame(world.notices, [], 'a failover may take that long');
+    await sweepFor(1_800);
+    t.strictSame(stage.parts, ['held', 'held']);
+    t.match(world.notices[0], /have been decided.*CLUSTER FORGET/);
+    t.ok(world.notices.length <= 30, `${world.notices.length} notices in half an hour`);
+    home.lagging = false;
+    await sweepFor(600);
+    t.strictSame([stage.claim, ...stage.parts], ['expired', 'expired', 'expired']);
+    t.strictSame(stage.available, [UNITS, UNITS]);
+  });
+});
+
 void t.test('a sold part whose shard has no replica any more is not told every second until it has one', async (t) => {
   await play(async (stage) => {
     const { world } = stage;
