@@ -1,5 +1,5 @@
 /** Calls of recovery's own scripts on one connection, past the batcher and its gates. */
-import type { Keys } from '../keys.js';
+import type { ItemKind, Keys } from '../keys.js';
 import type { Connection, Reply } from '../redis/connection.js';
 import type { LoadedScript, ScriptSet } from '../scripts/loading.js';
 import { decodeReply, type DecodedReply, encodeCall, type ReplyValue, type Script } from '../scripts/script.js';
@@ -7,8 +7,6 @@ import { itemRefs } from '../partitions/dump.js';
 import { textOf } from '../redis/nodes.js';
 import { COMMAND_TIMEOUT_MS } from './inspect.js';
 
-/** Keys removed by one command. */
-const KEYS_AT_ONCE = 500;
 /** Several calls of several partitions wait behind each other on the one connection. */
 const PAGES_TIMEOUT_MS = 10_000;
 
@@ -38,27 +36,12 @@ export class DirectCalls {
     return ['EVALSHA', this.scripts.sha1(script), keys.length, ...keys, ...argv];
   }
 
-  /** Removes keys of a closed partition that recovery writes anew. @throws the error of Redis. */
-  async remove(names: readonly string[]): Promise<void> {
-    if (names.length === 0) return;
-    const reply = await this.connection.run(['DEL', ...names], COMMAND_TIMEOUT_MS);
-    if (reply instanceof Error) throw reply;
+  /** Refs of all items of the partition that have stock, or have buyers; in pages. */
+  itemRefs(partition: number, kind: ItemKind): AsyncGenerator<string[]> {
+    return itemRefs(this.connection, this.keys, partition, kind);
   }
 
-  /** Keys of the records of a partition, without its stock. */
-  recordKeys(partition: number): string[] {
-    return (['holds', 'claims', 'ids', 'due'] as const).map((kind) => this.keys.fixed(kind, partition));
-  }
-
-  /** Removes the stock and the buyers of all items of a closed partition. */
-  async removeItems(partition: number): Promise<void> {
-    for (const kind of ['stock', 'buyers'] as const)
-      for await (const refs of itemRefs(this.connection, this.keys, partition, kind))
-        for (let at = 0; at < refs.length; at += KEYS_AT_ONCE)
-          await this.remove(refs.slice(at, at + KEYS_AT_ONCE).map((ref) => this.keys.item(kind, partition, ref)));
-  }
-
-  /** Closes a partition, whoever has opened it. */
+  /** Closes a partition, whoever has opened it. Late it does no harm: what it finds open is compared and opened anew. */
   async fence(partition: number): Promise<void> {
     await this.connection.run(['HSET', this.keys.fixed('meta', partition), 'owner', ''], COMMAND_TIMEOUT_MS);
   }

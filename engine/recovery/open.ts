@@ -1,11 +1,13 @@
-/** Opens one closed partition: compare with what is persisted, write back, raise the epoch, open. */
+/** Opens one closed partition: compare with what is persisted, take it, write back, raise the epoch, open. */
 import { partitionFence } from '../scripts/generated/partition-fence.js';
 import { partitionOpen } from '../scripts/generated/partition-open.js';
+import { partitionTake } from '../scripts/generated/partition-take.js';
 import type { PersistedSource } from '../types.js';
 import type { DirectCalls } from './direct.js';
 import { epochAfter } from './epoch.js';
 import type { NodeLife } from './inspect.js';
-import { writeBack } from './writeback.js';
+import { isHalfWritten, tokenOf } from './token.js';
+import { clear, writeBack } from './writeback.js';
 
 export type OpenOutcome =
   | 'open'
@@ -31,7 +33,7 @@ async function look(calls: DirectCalls, partition: number, life: NodeLife) {
   const { callStatus, epoch, seq, rows } = await calls.run(partitionFence, partition, life);
   const row = rows[0];
   if (callStatus !== 0 || row?.status !== 'ok') throw new Error('the node is not the one that was looked at');
-  return { epoch, seq, open: row.open === 1, persistence: row.persistence };
+  return { epoch, seq, open: row.open === 1, persistence: row.persistence, recovery: row.recovery };
 }
 
 /** Without a source Redis is believed. */
@@ -39,8 +41,9 @@ async function openAsItIs(calls: DirectCalls, partition: number, life: NodeLife)
   const found = await look(calls, partition, life);
   if (found.open) return 'open';
   // Also one that was open before the first worker came, which only drains it: what Postgres has must not be sold again.
-  if (found.persistence === POSTGRES || (await calls.isPersisted(partition))) return 'not_ours';
+  if (found.persistence === POSTGRES || isHalfWritten(found) || (await calls.isPersisted(partition))) return 'not_ours';
   return open(calls, partition, life, found, {
+    recovery: found.recovery,
     epoch: epochAfter(found.epoch),
     seq: found.seq,
     persistence: '',
@@ -58,23 +61,41 @@ async function openWith(
   const found = await look(calls, partition, life);
   if (found.open) return 'open';
   const persisted = await source.position(partition);
+  // A recovery that ended may have left half of what it wrote.
+  const isBelieved = !isHalfWritten(found);
   const sourceIsAhead = persisted.epoch > found.epoch || (persisted.epoch === found.epoch && persisted.seq > found.seq);
-  if (sourceIsAhead) {
+  const fromSource = sourceIsAhead || !isBelieved;
+  const recovery = tokenOf(found.epoch, fromSource);
+  if (!(await take(calls, partition, life, found, recovery))) return 'busy';
+  if (fromSource) {
     // Within an epoch the history is one; across epochs it is not known where it parted, so everything is written back.
-    const from = persisted.epoch === found.epoch ? found.seq : 0;
+    const from = isBelieved && persisted.epoch === found.epoch ? found.seq : 0;
     // What Redis has beyond that point never happened: left there, its holds would expire and bring back units once more.
     // An item that Postgres does not know was never made, and its units are nobody's.
-    if (from === 0) {
-      await calls.remove(calls.recordKeys(partition));
-      await calls.removeItems(partition);
-    }
-    await writeBack(calls, partition, source.changedSince(partition, from));
+    if (from === 0) await clear(calls, partition, recovery);
+    if (persisted.epoch > 0) await writeBack(calls, partition, recovery, source.changedSince(partition, from));
   }
-  const seq = sourceIsAhead ? persisted.seq : found.seq;
+  const seq = fromSource ? persisted.seq : found.seq;
   const epoch = epochAfter(Math.max(found.epoch, persisted.epoch, persisted.announced ?? 0));
-  await source.raiseEpoch(partition, epoch, seq, sourceIsAhead ? persisted.epoch : found.epoch);
+  await source.raiseEpoch(partition, epoch, seq, fromSource ? persisted.epoch : found.epoch);
   const upto = persisted.epoch > 0 ? `${persisted.epoch}-${persisted.seq}` : '';
-  return open(calls, partition, life, found, { epoch, seq, persistence: POSTGRES, persisted: upto });
+  return open(calls, partition, life, found, { recovery, epoch, seq, persistence: POSTGRES, persisted: upto });
+}
+
+/**
+ * The lock is in Postgres, and what is under way to Redis goes on without it: from here on only we write and open, whoever had the lock
+ * before. False: it is not any more as we saw it.
+ */
+async function take(
+  calls: DirectCalls,
+  partition: number,
+  { node }: NodeLife,
+  found: { readonly epoch: number; readonly seq: number; readonly recovery: string },
+  recovery: string,
+): Promise<boolean> {
+  const from = { fromEpoch: found.epoch, fromSeq: found.seq, fromRecovery: found.recovery };
+  const { callStatus } = await calls.run(partitionTake, partition, { node, ...from, recovery });
+  return callStatus === 0;
 }
 
 async function open(
@@ -82,7 +103,14 @@ async function open(
   partition: number,
   life: NodeLife,
   found: { readonly epoch: number; readonly seq: number },
-  to: { readonly epoch: number; readonly seq: number; readonly persistence: string; readonly persisted: string },
+  to: {
+    /** The token it was taken with, or was found with. */
+    readonly recovery: string;
+    readonly epoch: number;
+    readonly seq: number;
+    readonly persistence: string;
+    readonly persisted: string;
+  },
 ): Promise<OpenOutcome> {
   const { callStatus, epoch, rows } = await calls.run(partitionOpen, partition, {
     ...life,

@@ -6,9 +6,10 @@
  * new, restarted or promoted has no scripts. The order below is what makes it safe:
  * 1. fence: `owner` is taken out of every partition that was not opened in this life;
  * 2. load the scripts, on the same connection, so into the same process: no partition is open that was not compared;
- * 3. each partition: compare, write back, raise the epoch at the source, open.
+ * 3. each partition: compare, take, write back, raise the epoch at the source, open.
  * Scripts that vanished within a life (SCRIPT FLUSH) are loaded again and the open partitions stay open: nothing was lost.
- * Two recoveries at once are safe: fencing spares what the other opened, opening is a compare-and-set.
+ * Two recoveries at once are safe: fencing spares what the other opened, taking and opening are a compare-and-set, and writing asks
+ * who has taken it.
  */
 import type { Batcher } from '../batch/batcher.js';
 import { ShardUnavailable } from '../errors.js';

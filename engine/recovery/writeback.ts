@@ -12,6 +12,7 @@ const CLAIM = 3;
 const ID_RECORD = 4;
 const BUYER = 5;
 const DUE = 6;
+const RECORDS = 7;
 
 /** Bytes of a record's first piece; a longer one goes on in the second. Records are ASCII: ids, refs and numbers. */
 const PIECE = limits.detail_bytes;
@@ -19,10 +20,32 @@ const PIECE = limits.detail_bytes;
 /** Script calls of one partition under way at once. */
 const CALLS_AT_ONCE = 8;
 
-/** Writes everything back, while the next page is on its way. @throws Error when the partition is open or a record is refused. */
+/**
+ * Removes whatever the closed partition holds.
+ * @param recovery the token it was taken with
+ * @throws Error when it is open, or another recovery has taken it.
+ */
+export async function clear(calls: DirectCalls, partition: number, recovery: string): Promise<void> {
+  await restore(calls, partition, recovery, [op(RECORDS, '', 0, false)]);
+  for (const kind of ['stock', 'buyers'] as const)
+    for await (const refs of calls.itemRefs(partition, kind))
+      await restore(
+        calls,
+        partition,
+        recovery,
+        refs.map((ref) => op(ITEM, '', 0, false, ref)),
+      );
+}
+
+/**
+ * Writes everything back, while the next page is on its way.
+ * @param recovery the token the partition was taken with
+ * @throws Error when the partition is open, another recovery has taken it, or a record is refused.
+ */
 export async function writeBack(
   calls: DirectCalls,
   partition: number,
+  recovery: string,
   pages: AsyncIterable<PersistedState>,
 ): Promise<void> {
   const dues = new Dues();
@@ -32,20 +55,25 @@ export async function writeBack(
     const ops = [...restoreOps(page, dues)];
     // One by one: as arguments of one call they would be more than a call can have.
     if (dues.isFull) for (const due of dueOps(dues)) ops.push(due);
-    written = restore(calls, partition, ops);
+    written = restore(calls, partition, recovery, ops);
     // Told by the await above; meanwhile it must not count as unhandled.
     written.catch(() => undefined);
   }
   await written;
-  await restore(calls, partition, dueOps(dues));
+  await restore(calls, partition, recovery, dueOps(dues));
 }
 
-async function restore(calls: DirectCalls, partition: number, ops: readonly PartitionRestoreOp[]): Promise<void> {
+async function restore(
+  calls: DirectCalls,
+  partition: number,
+  recovery: string,
+  ops: readonly PartitionRestoreOp[],
+): Promise<void> {
   for (let from = 0; from < ops.length; from += limits.max_ops * CALLS_AT_ONCE) {
     const pages: PartitionRestoreOp[][] = [];
     for (let n = 0, at = from; n < CALLS_AT_ONCE && at < ops.length; n++, at += limits.max_ops)
       pages.push(ops.slice(at, at + limits.max_ops));
-    for (const reply of await calls.runAll(partitionRestore, partition, undefined, pages))
+    for (const reply of await calls.runAll(partitionRestore, partition, { recovery }, pages))
       if (reply.callStatus !== 0)
         throw new Error(`partition ${partition}: restoring was refused with status ${reply.callStatus}`);
   }

@@ -5,7 +5,7 @@
  * else's recovery: under another prefix than the default one, each script ends in a comment that names the prefix.
  */
 import { createHash } from 'node:crypto';
-import { partitionFence, partitionOpen, partitionRestore, scripts } from './generated/index.js';
+import { partitionFence, partitionOpen, partitionRestore, partitionTake, scripts } from './generated/index.js';
 import type { ScriptInfo } from './script.js';
 
 export const DEFAULT_PREFIX = 'hf';
@@ -17,7 +17,12 @@ export interface LoadedScript {
 }
 
 /** They look at closed partitions and open them; they sell nothing, so they may be loaded before anything is compared. */
-const OF_RECOVERY: ReadonlySet<ScriptInfo> = new Set<ScriptInfo>([partitionFence, partitionOpen, partitionRestore]);
+const OF_RECOVERY: ReadonlySet<ScriptInfo> = new Set<ScriptInfo>([
+  partitionFence,
+  partitionOpen,
+  partitionRestore,
+  partitionTake,
+]);
 
 export class ScriptSet {
   readonly ofRecovery: readonly LoadedScript[];

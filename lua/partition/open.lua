@@ -1,7 +1,8 @@
 --- Open a partition under a new epoch. Recovery's last step.
 ---
---- Opens only what stands exactly where recovery looked (`from_epoch`, `from_seq`) on the node and in the life it looked at;
---- of two recoveries one opens and the other is told `exists`. Numbers go on from `seq`.
+--- Opens only what stands exactly where recovery looked (`from_epoch`, `from_seq`) on the node and in the life it looked at, and
+--- what no other recovery has taken since (`recovery`); of two recoveries one opens and the other is told `exists`. Numbers go on
+--- from `seq`.
 --- @flags allow-oom
 --- @key meta fence and last event of the partition
 --- @key log outbox
@@ -10,6 +11,7 @@
 --- @arg run id life of the node that recovery means
 --- @arg from_epoch int epoch that recovery saw
 --- @arg from_seq int number of the last event that recovery saw
+--- @arg recovery idopt token of partition/take, or what recovery saw where it took nothing
 --- @arg epoch int the new epoch, higher than any before
 --- @arg seq int number of the last event there is, in Redis or written back
 --- @arg persistence idopt who owns recovery from now on (`postgres`), or empty to leave it
@@ -27,7 +29,7 @@
 
 -- @bind args
 
-if not (node and run and from_epoch and from_seq and epoch and seq and persistence and persisted) then
+if not (node and run and from_epoch and from_seq and recovery and epoch and seq and persistence and persisted) then
   return { STATUS.invalid_argument }
 end
 if redis.call('CLUSTER', 'MYID') ~= node then
@@ -35,13 +37,13 @@ if redis.call('CLUSTER', 'MYID') ~= node then
 end
 
 local now = now_ms()
-local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq', 'openings')
+local fields = redis.call('HMGET', meta_key, 'owner', 'run', 'epoch', 'seq', 'openings', 'recovery')
 local present_epoch, present_seq = tonumber(fields[3] or 0), tonumber(fields[4] or 0)
 if fields[1] == node and fields[2] == run then
   add_row(STATUS.exists)
   return finish(present_epoch, present_seq, now)
 end
-if present_epoch ~= from_epoch or present_seq ~= from_seq then
+if present_epoch ~= from_epoch or present_seq ~= from_seq or (fields[6] or '') ~= recovery then
   return { STATUS.epoch_conflict }
 end
 
@@ -65,6 +67,7 @@ local first = math.max(1, #openings - LIMIT.openings + 1)
 local remembered = table.concat(openings, ' ', first)
 
 redis.call('HSET', meta_key, 'epoch', epoch, 'seq', seq, 'owner', node, 'run', run, 'openings', remembered)
+redis.call('HDEL', meta_key, 'recovery')
 if persistence ~= '' then
   redis.call('HSET', meta_key, 'persistence', persistence)
 end

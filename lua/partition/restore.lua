@@ -1,8 +1,10 @@
---- Write persisted state back into a closed partition. Recovery only; each record replaces what is there.
+--- Write persisted state back into a closed partition. Recovery only, under the token it took the partition with; each record
+--- replaces what is there.
 ---
 --- Records are JSON of the arrays in docs/protocol.md; a long one comes in two pieces. Kinds: 1 item (an object of the fields of
 --- its hash), 2 hold, 3 claim, 4 id record, 5 units of a buyer (a number; 0 removes it), 6 an entry of the due index
---- (`true`). `false` removes a hold or claim.
+--- (`true`), 7 all holds, claims, id records and due entries together (only `false`). `false` removes a hold or claim, and an item
+--- with its buyers.
 --- @flags allow-oom
 --- @key meta fence of the partition
 --- @key holds hold records
@@ -10,6 +12,7 @@
 --- @key ids answers by id
 --- @key due when records must be looked at
 --- @items stock buyers
+--- @arg recovery id token of partition/take
 --- @each kind int what the record is
 --- @each id text field of the record, the buyer, or the due entry; empty for an item
 --- @each due int when it must be looked at, 0 for never
@@ -26,12 +29,15 @@
 
 -- @bind args
 
-local fields = redis.call('HMGET', meta_key, 'owner', 'epoch', 'seq')
-if fields[1] and fields[1] ~= '' then
+if not recovery then
+  return { STATUS.invalid_argument }
+end
+local fields = redis.call('HMGET', meta_key, 'owner', 'epoch', 'seq', 'recovery')
+if (fields[1] and fields[1] ~= '') or fields[4] ~= recovery then
   return { STATUS.epoch_conflict }
 end
 
-local ITEM, CLAIM, ID_RECORD, BUYER, DUE = 1, 3, 4, 5, 6
+local ITEM, CLAIM, ID_RECORD, BUYER, DUE, RECORDS = 1, 3, 4, 5, 6, 7
 local records = {}
 for n = 1, OPS do
   -- @bind each
@@ -42,7 +48,7 @@ for n = 1, OPS do
   end
   local read, value = pcall(cjson.decode, (head or '') .. (tail or ''))
   local needs_item = kind == ITEM or kind == BUYER
-  if not (read and kind and kind >= ITEM and kind <= DUE and id and due) or needs_item ~= (items[1] ~= nil) then
+  if not (read and kind and kind >= ITEM and kind <= RECORDS and id and due) or needs_item ~= (items[1] ~= nil) then
     return { STATUS.invalid_argument }
   end
   -- What does not fit must not be found out after the first write.
@@ -51,7 +57,9 @@ for n = 1, OPS do
     fits = type(value) == 'number'
   elseif kind == DUE then
     fits = value == true and id ~= '' and due > 0
-  elseif kind ~= ITEM then
+  elseif kind == RECORDS then
+    fits = value == false
+  else
     fits = fits or value == false
   end
   if not fits then
@@ -95,6 +103,12 @@ local function write_gathered(key)
   end
 end
 
+-- With what was gathered before it.
+local function remove_key(key)
+  gathered[key] = gathered[key] and {}
+  redis.call('DEL', key)
+end
+
 -- After what was gathered before it.
 local function remove_field(key, field)
   write_gathered(key)
@@ -103,7 +117,15 @@ end
 
 for n = 1, OPS do
   local record = records[n]
-  if record.kind == ITEM then
+  if record.kind == RECORDS then
+    remove_key(holds_key)
+    remove_key(claims_key)
+    remove_key(ids_key)
+    remove_key(due_key)
+  elseif record.kind == ITEM and not record.value then
+    remove_key(KEYS[stock_base + record.item])
+    remove_key(KEYS[buyers_base + record.item])
+  elseif record.kind == ITEM then
     restore_item(KEYS[stock_base + record.item], record.value)
   elseif record.kind == BUYER then
     local buyers = KEYS[buyers_base + record.item]

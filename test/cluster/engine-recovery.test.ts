@@ -209,10 +209,10 @@ t.test('restoring into an open partition, and opening what has moved on, are ref
   const { partitionRestore } = await import('../../engine/scripts/generated/partition-restore.js');
   const { partitionOpen } = await import('../../engine/scripts/generated/partition-open.js');
   const op = { kind: 2, id: 'x', due: 0, head: '[1,0,0,0,"",0]', tail: '', lines: [] };
-  await t.rejects(core.caller.call(partitionRestore, 2, op), ShardUnavailable);
+  await t.rejects(core.caller.callOnce(partitionRestore, 2, { recovery: 'mine' }, [op]), ShardUnavailable);
   const { id } = core.caller.linkOf(2)!.master;
   const { epoch } = (await core.partitions.status())[2]!;
-  const from = { fromEpoch: epoch, fromSeq: 0 };
+  const from = { recovery: '', fromEpoch: epoch, fromSeq: 0 };
   const args = { node: id, run: 'other', ...from, epoch: epoch + 1, seq: 0, persistence: '', persisted: '' };
   await t.rejects(core.caller.callOnce(partitionOpen, 2, args), ShardUnavailable);
   await t.rejects(core.caller.callOnce(partitionOpen, 2, { ...args, node: 'other', fromSeq: 1 }), ShardUnavailable);

@@ -8,6 +8,7 @@ const args =
   (node: string): PartitionOpenArgs => ({
     node,
     run: 'life-2',
+    recovery: '',
     fromEpoch: 3,
     fromSeq: 9,
     epoch: 4,
@@ -95,6 +96,26 @@ partitionTable(partitionOpen, [
       t.match(entry, { id: '9007199254740991-9007199254740990', epoch: 9007199254740991 });
     },
   },
+  {
+    status: 'ok',
+    name: 'what this recovery has taken; the token goes',
+    meta: () => ({ ...closed(), recovery: 'mine' }),
+    args: args({ recovery: 'mine' }),
+    answer: { status: 'ok' },
+    after: async (t, partition) => t.notOk('recovery' in (await metaOf(partition))),
+  },
+  ...(
+    [
+      ['another recovery has taken it since', 'theirs', 'mine'],
+      ['another has, and this one has taken nothing', 'theirs', ''],
+      ['it was taken, and has been opened since', '', 'mine'],
+    ] as const
+  ).map(([name, there, recovery]) => ({
+    status: 'epoch_conflict' as const,
+    name,
+    meta: () => ({ ...closed(), ...(there ? { recovery: there } : {}) }),
+    args: args({ recovery }),
+  })),
   {
     status: 'exists',
     name: 'another recovery was faster',

@@ -3,8 +3,8 @@ import { pack, type ScriptPartition } from '../support/scripts.js';
 import { partitionTable } from './partition-rows.js';
 
 const A = 'main:a';
-const closed = () => ({ owner: '', epoch: 3, seq: 9 });
-const [ITEM, HOLD, CLAIM, ID, BUYER, DUE] = [1, 2, 3, 4, 5, 6];
+const closed = () => ({ owner: '', epoch: 3, seq: 9, recovery: 'mine' });
+const [ITEM, HOLD, CLAIM, ID, BUYER, DUE, RECORDS] = [1, 2, 3, 4, 5, 6, 7];
 const HOLD_RECORD = [1, 5_000, 77, 0, 'ada', 0, A, 2, 0, 1];
 const CLAIM_RECORD = [1, 5_000, 77, 8, 'ada', 0, 4_000, A, 2];
 
@@ -23,7 +23,7 @@ const good = [
   op(DUE, 'r3 r4', true, { due: 8_000 }),
 ];
 const ok = { status: 'ok' } as const;
-const args = () => undefined;
+const args = () => ({ recovery: 'mine' });
 
 /** What is there before: an item with a setting that is no more, a hold, a claim, a buyer. */
 async function older(partition: ScriptPartition): Promise<void> {
@@ -78,24 +78,71 @@ partitionTable(partitionRestore, [
     },
   },
   {
-    status: 'epoch_conflict',
-    name: 'the partition is open',
-    meta: (node) => ({ ...closed(), owner: node }),
-    prepare: older,
+    status: 'ok',
+    name: 'everything is removed, but what comes after it',
+    meta: closed,
+    prepare: async (partition) => {
+      await older(partition);
+      await partition.node.client.hset(partition.key('ids'), 'm0:main:a', pack([2, 7, 1, 2, 3, 4, 5]));
+      await partition.node.client.zadd(partition.key('due'), 5, 'gone');
+    },
     args,
+    ops: [
+      good[1]!,
+      op(BUYER, 'cy', 3, { item: A }),
+      op(RECORDS, '', false),
+      op(ITEM, '', false, { item: A }),
+      good[2]!,
+    ],
+    answer: Array.from({ length: 5 }, () => ok),
+    after: async (t, partition) => {
+      const { meta: _, ...world } = await partition.world();
+      t.same(world, {
+        stock: {},
+        buyers: {},
+        holds: {},
+        claims: { r2: CLAIM_RECORD },
+        ids: {},
+        due: { 'c:r2': 6_000 },
+      });
+    },
+  },
+  ...(
+    [
+      ['the partition is open', (node: string) => ({ ...closed(), owner: node })],
+      ['another recovery has taken it', () => ({ ...closed(), recovery: 'theirs' })],
+      ['nobody has taken it', () => ({ owner: '', epoch: 3, seq: 9 })],
+    ] as const
+  ).flatMap(([name, meta]) =>
+    [good, [op(RECORDS, '', false), op(ITEM, '', false, { item: A })]].map((ops, n) => ({
+      status: 'epoch_conflict' as const,
+      name: `${name}: nothing is ${n === 0 ? 'written' : 'removed'}`,
+      meta,
+      prepare: older,
+      args,
+      ops,
+    })),
+  ),
+  {
+    status: 'invalid_argument',
+    name: 'no token',
+    meta: () => ({ owner: '', epoch: 3, seq: 9, recovery: '' }),
+    prepare: older,
+    args: () => ({ recovery: '' }),
     ops: good,
   },
   ...(
     [
       ['no JSON', { ...op(HOLD, 'r9', HOLD_RECORD), tail: '' }],
-      ['a kind there is not', op(7, 'r9', HOLD_RECORD)],
+      ['a kind there is not', op(8, 'r9', HOLD_RECORD)],
+      ['records that are to be written together', op(RECORDS, '', true)],
       ['a due entry that is a record', op(DUE, 'r9', HOLD_RECORD, { due: 5 })],
       ['a due entry without a time', op(DUE, 'r9', true)],
       ['an item that is not named', op(ITEM, '', { a: 1 })],
       ['a hold that names an item', op(HOLD, 'r9', HOLD_RECORD, { item: A })],
       ['an item that is a number', op(ITEM, '', 5, { item: A })],
       ['an item without fields', op(ITEM, '', {}, { item: A })],
-      ['an item that is false', op(ITEM, '', false, { item: A })],
+      ['an item that is true', op(ITEM, '', true, { item: A })],
       ['a hold that is a number', op(HOLD, 'r9', 5)],
       ['units that are a text', op(BUYER, 'bo', '5', { item: A })],
       ['units that are null', op(BUYER, 'bo', null, { item: A })],

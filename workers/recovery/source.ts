@@ -12,7 +12,8 @@ const PAGE = 500;
 /**
  * What is persisted, for recovery. Everything between `exclusively` and its end runs on one connection that holds both locks: no
  * other process recovers the partition, and no batch read from the old master commits in between. Losing the connection loses the
- * locks and fails what follows. (FAULTS 3, 4, 17)
+ * locks and fails what is asked of Postgres from then on. What is under way to Redis may still arrive; that is what the token of
+ * partition/take is for. (FAULTS 3, 4, 17)
  */
 export class PostgresSource implements PersistedSource {
   private readonly sessions = new Map<number, pg.PoolClient>();

@@ -89,8 +89,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         in: 'engine/recovery/open',
-        from: 'await writeBack(calls, partition, source.changedSince(partition, from));',
-        to: '',
+        from: 'await writeBack(calls, partition, recovery, source.changedSince(partition, from));',
+        to: ';',
       },
     ],
     faults: ['lag-takeover'],

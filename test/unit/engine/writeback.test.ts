@@ -33,7 +33,7 @@ t.test('a large partition is written back whole, every record with what is due',
     }
     return Promise.resolve(calls.map(() => ({ callStatus: 0 })));
   };
-  await writeBack({ runAll } as unknown as DirectCalls, 0, pages());
+  await writeBack({ runAll } as unknown as DirectCalls, 0, 'token', pages());
   t.same(
     [...heads.values()].map(({ size }) => size),
     [HOLDS, HOLDS],
@@ -62,7 +62,7 @@ t.test(
     async function* page(): AsyncGenerator<PersistedState> {
       yield await Promise.resolve({ claims, holds });
     }
-    await writeBack({ runAll } as unknown as DirectCalls, 0, page());
+    await writeBack({ runAll } as unknown as DirectCalls, 0, 'token', page());
     t.equal(dues.get('c:late'), now - 1_000, 'due at once');
     t.ok(dues.get('c:old')! > now, 'not due yet');
     t.ok(dues.get('alone')! > now + 900_000, 'at its deadline');
