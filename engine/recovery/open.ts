@@ -61,8 +61,8 @@ async function openWith(
   const found = await look(calls, partition, life);
   if (found.open) return 'open';
   const persisted = await source.position(partition);
-  // A recovery that ended may have left half of what it wrote.
-  const isBelieved = !isHalfWritten(found);
+  // Without `meta` nobody knows of what moment the rest is; and a recovery that ended may have left half of what it wrote.
+  const isBelieved = found.epoch > 0 && !isHalfWritten(found);
   const sourceIsAhead = persisted.epoch > found.epoch || (persisted.epoch === found.epoch && persisted.seq > found.seq);
   const fromSource = sourceIsAhead || !isBelieved;
   const recovery = tokenOf(found.epoch, fromSource);

@@ -219,3 +219,14 @@ t.test('a token that was left behind in an epoch before says nothing', async (t)
   t.match((await partition.world()).stock, { [PHANTOM]: { a: 3, r: 2 } }, 'Redis is believed');
   t.same(source.asked, []);
 });
+
+t.test(
+  'records without meta are of no known moment: what Postgres has stands, also where that is nothing',
+  async (t) => {
+    const { partition, first } = await prepare();
+    await partition.node.client.del(partition.key('meta'));
+    t.equal(await first.recover(new MemorySource()), 'open');
+    const { stock, buyers, holds, due } = await partition.world();
+    t.same([stock, buyers, holds, due], [{}, {}, {}, {}]);
+  },
+);
