@@ -1,6 +1,7 @@
 /** What one transaction cannot carry, and one partition or node that is in trouble, keep nobody from being persisted. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { pack } from 'msgpackr';
+import pg from 'pg';
 import t from 'tap';
 import type { Engine, ItemRef, PartitionsApi } from '../../engine/types.js';
 import { openPools, type Pools } from '../../workers/db/pools.js';
@@ -179,4 +180,24 @@ t.test('a node that hangs delays nobody but its partitions', async (t) => {
   const drainer = drainerOf(poolsOf(bench.databaseUrl), partitions);
   await drainUntil(drainer, async () => (await halted()) && (await behind()).length === 0, 30_000);
   t.same((await bench.pools.general.query('SELECT partition FROM quarantine')).rows, [{ partition: spoilt }]);
+});
+
+t.test('a session that stands still amid a statement is ended by those who drain', async (t) => {
+  const sale = await openSale();
+  const { bench, engine } = sale;
+  const partition = 3;
+  const frozen = new pg.Client({ connectionString: bench.databaseUrl });
+  frozen.on('error', () => undefined);
+  await frozen.connect();
+  const ended = new Promise((resolve) => frozen.once('end', () => resolve('ended')));
+  await frozen.query('CREATE TEMP TABLE received (n integer)');
+  await frozen.query('BEGIN; SELECT pg_advisory_xact_lock(1212961604, 3)');
+  (frozen as unknown as { connection: pg.Connection }).connection.query('COPY received FROM STDIN');
+  for (let other = 0; other < PARTITIONS; other++) await sell(sale, other, 20);
+  const pools = poolsOf(bench.databaseUrl);
+  const drainer = drainerOf(pools, engine.partitions, { stallMs: 1_000 });
+  const errors = await drainUntil(drainer, async () => (await lagOf(engine)).length === 0, 30_000);
+  t.same(errors, []);
+  t.equal(await ended, 'ended');
+  t.equal((await bench.verify(engine)).problems.length, 0, `partition ${partition} as well`);
 });

@@ -1,4 +1,4 @@
-/** A persist transaction whose client stops amid the rows of a COPY does not keep recovery out. */
+/** A persist transaction whose client stops amid the rows of a COPY, or amid a statement, does not keep recovery out. */
 import t from 'tap';
 import pg from 'pg';
 import { takeDrainLock } from '../../workers/db/drain-lock.js';
@@ -37,4 +37,22 @@ t.test('the drain lock of a partition', async (t) => {
     `SELECT true AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 3 AND pid = pg_backend_pid()`,
   );
   t.same(rows, [{ held: true }], 'recovery has it');
+});
+
+t.test('the drain lock of a partition whose worker stopped amid a statement', async (t) => {
+  const { url } = await testDatabase({ migrated: false });
+  const [holder, recovery] = [await connect(url), await connect(url)];
+  t.teardown(async () => {
+    await recovery.end();
+    await holder.end().catch(() => undefined);
+  });
+  await holder.query('BEGIN; SELECT pg_advisory_xact_lock(1212961604, 3)');
+  const { connection } = holder as unknown as { connection: pg.Connection };
+  const ended = new Promise((resolve) => holder.once('end', resolve));
+  // Half of what a statement with parameters is sent as: Parse, and of Bind its type, its length and no more.
+  connection.parse({ name: '', text: 'SELECT $1::integer', types: [] }, true);
+  connection.stream.write(Buffer.from([0x42, 0, 0, 0, 0x40]));
+  await takeDrainLock(recovery, 3, TIMEOUT_MS);
+  await ended;
+  t.pass('recovery has it');
 });

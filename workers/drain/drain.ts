@@ -22,6 +22,8 @@ export interface DrainerOptions {
   readonly lingerMs?: number;
   /** How long a job stays with its partition; default 2,000 ms. */
   readonly jobMs?: number;
+  /** How long another session may have a partition without persisting anything of it; default 30,000 ms. */
+  readonly stallMs?: number;
 }
 
 /**

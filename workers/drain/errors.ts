@@ -45,6 +45,11 @@ export function isContention(error: unknown): boolean {
   return state === 'HF001' || state === 'HF002';
 }
 
+/** Of a contention: another process has the lock. */
+export function isLocked(error: unknown): boolean {
+  return sqlState(error) === 'HF001';
+}
+
 /** The partitions that a contention is about, as the database says. */
 export function partitionsNamed(error: unknown): number[] {
   const detail = (error as { detail?: unknown } | null)?.detail;

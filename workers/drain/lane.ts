@@ -1,12 +1,14 @@
 import type pg from 'pg';
 import type { LogEvent, PartitionsApi } from '../../engine/types.js';
+import { endStalled } from '../db/drain-lock.js';
 import { KIND } from '../kinds.js';
 import type { Position } from './check.js';
 import { Doubts } from './doubts.js';
 import type { DrainerOptions } from './drain.js';
-import { isContention, isRefusedData, isTransient, partitionsNamed, PartitionHalted } from './errors.js';
+import { isContention, isLocked, isRefusedData, isTransient, partitionsNamed, PartitionHalted } from './errors.js';
 import { BatchRefused, persistAll, readPositions } from './persist.js';
 import type { Run } from './run.js';
+import { Stalls } from './stalls.js';
 import { Turns } from './turns.js';
 
 /** A log that is not read by then is left for the next transaction: one slow node does not hold up the others' events. */
@@ -36,11 +38,13 @@ export class Lane {
   private readonly partitions: PartitionsApi;
   private readonly doubts: Doubts;
   private readonly turns: Turns;
+  private readonly stalls: Stalls;
 
   constructor(private readonly options: DrainerOptions) {
     this.partitions = options.partitions;
     this.doubts = new Doubts(options);
     this.turns = new Turns(options.transactionEvents);
+    this.stalls = new Stalls(options.stallMs);
   }
 
   add(run: Run): void {
@@ -169,7 +173,7 @@ export class Lane {
           const named = new Set(partitionsNamed(error));
           const away = runs.filter((run) => named.has(run.partition));
           if (away.length === 0) throw error;
-          for (const run of away) run.contended();
+          await this.contended(client, away, isLocked(error));
           runs = runs.filter((run) => !away.includes(run));
         } else if (error instanceof BatchRefused) {
           this.doubts.refused(
@@ -190,10 +194,29 @@ export class Lane {
     try {
       await this.commit(client, [run]);
     } catch (error) {
-      if (isContention(error)) return run.contended();
+      if (isContention(error)) return this.contended(client, [run], isLocked(error));
       const cause = error instanceof BatchRefused ? error.cause : error;
       if (!isRefused(cause)) throw error;
       this.doubts.refused(run, cause as Error);
+    }
+  }
+
+  /** Somebody else has the partitions, or has moved them on. */
+  private async contended(client: pg.PoolClient, runs: readonly Ready[], locked: boolean): Promise<void> {
+    for (const run of runs) {
+      if (locked) this.stalls.refused(run.partition, run.position.seq);
+      run.contended();
+    }
+    const due = this.stalls.due();
+    if (due.length === 0) return;
+    const { log } = this.options;
+    try {
+      const ended = await endStalled(client, due, this.stalls.stallMs);
+      if (ended > 0)
+        log.warn({ partitions: due, ended }, 'sessions whose client stood still kept these partitions: ended');
+    } catch (error) {
+      // Whoever may not end them can still persist the other partitions.
+      log.warn({ err: error, partitions: due }, 'sessions that keep these partitions could not be ended');
     }
   }
 
@@ -213,6 +236,7 @@ export class Lane {
     void this.partitions.publishPersisted(positions);
     for (const [index, run] of runs.entries()) {
       (run as Run).persisted(positions[index]!);
+      this.stalls.persisted(run.partition);
       await halts.resumed(run.partition);
     }
   }
