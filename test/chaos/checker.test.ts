@@ -5,7 +5,7 @@ import { checkAcks } from './checker/acks.js';
 import { checkCounts } from './checker/counts.js';
 import { effectsOf } from './checker/effects.js';
 import { KIND, SWEEP_ACTOR } from './checker/kinds.js';
-import { lossesOf } from './checker/losses.js';
+import { lossesOf, tailsOf } from './checker/losses.js';
 import { replay } from './checker/model.js';
 import type { Violation } from './checker/violation.js';
 import { checkOrder } from './checker/order.js';
@@ -91,8 +91,8 @@ function checking(ledger: Ledger, calls: readonly Call[], more: { faults?: Fault
   const final = { redis: { now: 0 }, postgres: { reversals: more.reversals ?? [] } } as unknown as Checking['final'];
   const effects = effectsOf(model, calls, PARTITIONS);
   const input = { calls, final, partitions: PARTITIONS, faults: more.faults ?? [], serverEnds: [], soldOutMs: 0 };
-  const losses = lossesOf(input, model);
-  return { violations, checking: { ...input, model, effects, report, losses } satisfies Checking };
+  const [losses, tails] = [lossesOf(input, model), tailsOf(input, model)];
+  return { violations, checking: { ...input, model, effects, report, losses, tails } satisfies Checking };
 }
 
 function wholes(ledger: Ledger, calls: readonly Call[] = []): string[] {
@@ -169,7 +169,7 @@ t.test('a replicated answer that is gone counts as such, whether a record tells 
     t.match(other.violations, [{ point: 3 }], 'and is a violation where one node was lost');
   }
   const executed = { ...confirm, answer: { ...confirm.answer!, ack: 'executed' as const } };
-  const told = checking(held(), [executed], { reversals: [record] });
+  const told = checking(held().opened(HOME, 1_500), [executed], { reversals: [record] });
   t.match(checkAcks(told.checking), { excused: 0, reversed: 1 });
   t.strictSame(told.violations, []);
 });

@@ -1,12 +1,12 @@
 /** One run: a fresh system, a workload, faults one after the other, and the verdict. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { check, type FaultSpan, type Verdict, type Violation } from './checker/index.js';
+import { check, type FaultSpan, type ServerEnd, type Verdict, type Violation } from './checker/index.js';
 import { drained, type Drained } from './drained.js';
 import { explain } from './explain.js';
 import { type Call, HistoryWriter, runClock } from './history.js';
 import type { Fault } from './nemesis/types.js';
-import { NemesisLog } from './nemesis-log.js';
+import { NemesisLog, outagesOf } from './nemesis-log.js';
 import { afterwards, type Recovery } from './recovery.js';
 import { makeRng } from './rng.js';
 import { type Seen, seenDuring } from './seen.js';
@@ -104,7 +104,8 @@ class Running {
   private readonly told: Omit<RunSummary['faults'][number], 'seen'>[] = [];
   private readonly skipped: string[] = [];
   private readonly own: Violation[] = [];
-  private readonly serverEnds: { name: string; at: number }[] = [];
+  private readonly serverEnds: ServerEnd[] = [];
+  private readonly aloneEnds = new Map<string, number>();
 
   constructor(
     private readonly options: RunOptions,
@@ -185,11 +186,13 @@ class Running {
     }
     for (const server of this.world.servers)
       if (!server.running || server.pid !== pids.get(server.name))
-        this.serverEnds.push({ name: server.name, at: this.clock() });
+        this.serverEnds.push({ name: server.name, at: this.clock(), since: from });
     const recovery = await afterwards(this.world, workload, this.history, refs, this.options.patienceMs);
     span.to = this.clock();
     span.toWall = Date.now();
+    if (span.clocks) span.shiftMs = this.nemesis.lastNumber('shiftMs', from) ?? 0;
     this.judgeRecovery(name, recovery);
+    this.judgeEnds(name);
     this.nemesis.note(`${name} is over`, { recoveredMs: recovery.tookMs });
     this.told.push({ name, atMs: Math.round(from), injected, reason, recoveredMs: recovery.tookMs });
   }
@@ -199,6 +202,15 @@ class Running {
     if (problem !== undefined) this.own.push({ point: 11, what: `${tookMs} ms after ${name} was healed: ${problem}` });
   }
 
+  /** A fault ends processes by killing them; none ends by itself because something else is broken. */
+  private judgeEnds(during: string): void {
+    for (const { name, aloneEnds } of [...this.world.servers, ...this.world.workers])
+      if (aloneEnds > (this.aloneEnds.get(name) ?? 0)) {
+        this.aloneEnds.set(name, aloneEnds);
+        this.own.push({ point: 11, what: `${name} ended by itself during ${during}` });
+      }
+  }
+
   judge({ final, left, tookMs }: Drained, startedAt: number): RunSummary {
     if (left.length > 0)
       this.own.push({
@@ -206,8 +218,10 @@ class Running {
         what: `${left.length} things are not done after ${tookMs} ms: ${left.slice(0, 5).join('; ')}`,
       });
     const { calls } = this.history;
-    const input = { calls, final, faults: this.spans, partitions: this.world.partitions, serverEnds: this.serverEnds };
-    const verdict = check({ ...input, soldOutMs: SOLD_OUT_MS });
+    const { spans: faults, serverEnds } = this;
+    const outages = outagesOf(this.nemesis.entries);
+    const rest = { faults, partitions: this.world.partitions, serverEnds, outages, soldOutMs: SOLD_OUT_MS };
+    const verdict = check({ ...rest, calls, final });
     const violations = [...this.own, ...verdict.violations];
     const explained = violations.slice(0, 12).map((one) => explain(one, calls, final, this.nemesis.entries, startedAt));
     const counts: Record<number, number> = { ...verdict.counts };
@@ -229,10 +243,7 @@ class Running {
       explanation: explained.join('\n\n'),
     };
     writeFileSync(join(this.options.dir, 'summary.json'), JSON.stringify(summary, null, 2));
-    writeFileSync(
-      join(this.options.dir, 'spans.json'),
-      JSON.stringify({ ...input, calls: undefined, final: undefined }),
-    );
+    writeFileSync(join(this.options.dir, 'spans.json'), JSON.stringify(rest));
     return summary;
   }
 }

@@ -49,6 +49,8 @@ export interface AppPart extends Part {
   /** This process's own way to Postgres. */
   readonly database: Link;
   readonly logFile: string;
+  /** How often it ended although it had been ready and nobody had asked it to. */
+  readonly aloneEnds: number;
 }
 
 /** A node as the others see it at this moment. */

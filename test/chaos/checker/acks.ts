@@ -3,9 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { partitionOf } from '../final/redis.js';
 import type { Reversal } from '../final/types.js';
 import type { Call, Request } from '../history.js';
-import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
+import { type Checking, CLOCK_MS, whenMade } from './context.js';
 import { sameLines } from './effects.js';
-import { KIND } from './kinds.js';
+import { KIND, kindName } from './kinds.js';
+import { mayBeLost } from './losses.js';
 import { push } from './model.js';
 
 export interface AckTally {
@@ -21,6 +22,8 @@ export interface AckTally {
 
 /** Postgres is behind by so much at most when a whole cluster is lost: older `replicated` answers are in the ledger. */
 const LAG_MS = 15_000;
+/** A server that lives tells of what is gone as soon as the partition is open again: its loss is looked at about once a second. */
+const TELLS_MS = 15_000;
 
 export function checkAcks(checking: Checking): AckTally {
   const tally: AckTally = { reversed: 0, unrecorded: 0, unkept: 0, excused: 0 };
@@ -32,6 +35,8 @@ export function checkAcks(checking: Checking): AckTally {
     const why = checking.effects.missing(call);
     if (why !== undefined) judge(checking, call, why, reversals, tally);
   }
+  checkTooStrong(checking);
+  checkFalseReversals(checking);
   checkRefused(checking);
   checkUnasked(checking);
   checkReplays(checking);
@@ -63,34 +68,64 @@ function kindsOf({ op }: Request): readonly number[] {
 }
 
 function judge(checking: Checking, call: Call, why: string, reversals: Map<string, Reversal[]>, tally: AckTally): void {
-  const { effects, report, losses, serverEnds, final } = checking;
+  const { effects, report, final } = checking;
   const { request, answer } = call;
   const id = effects.idOf(call) ?? '';
   const ack = answer!.ack;
   const wrong = (point: number, what: string): void => report({ point, what, ids: [id], calls: [call] });
   const told = `call ${call.n} (${request.op} ${id}) was answered ok, ack ${ack}`;
   if (ack === 'durable') return wrong(3, `${told}, and is gone: ${why}`);
+  const about = partitionsOf(checking, id);
+  // What is asked again is answered by what was done at first, and a kept answer as it was.
+  const span = [firstAsked(checking, call), call.endedWall!] as const;
   if (ack === 'replicated') {
-    const about = partitionsOf(checking, id);
-    const lost = losses.some(
-      ({ loses, from, to, partitions }) =>
-        loses === 'cluster' &&
-        call.began <= to &&
-        call.ended! >= from - LAG_MS &&
-        about.some((partition) => partitions.has(partition)),
-    );
     // A record does not make it good: `replicated` outlives one node.
-    if (lost) tally.excused++;
+    if (shardWasLost(checking, call, about, span)) tally.excused++;
     else wrong(3, `${told}, and is gone: ${why}`);
     return;
   }
+  if (isOtherContent(checking, call, id)) return wrong(5, `${told}, although ${id} has other content: ${why}`);
+  if (!mayBeLost(checking.tails, about, span)) return wrong(3, `${told}, and is gone where nothing was lost: ${why}`);
   const kinds = kindsOf(request);
   const said = reversals.get(id)?.some(({ kind }) => kinds.includes(kind));
   if (said) tally.reversed++;
-  else if (isOtherContent(checking, call, id)) wrong(5, `${told}, although ${id} has other content: ${why}`);
-  else if (serverEnds.some(({ name, at }) => name === call.via && at >= call.began)) tally.unrecorded++;
+  else if (couldNotTell(checking, call, about, span)) tally.unrecorded++;
   else if (final.postgres.reversals === undefined) tally.unkept++;
   else wrong(3, `${told}, is gone (${why}), and no reversal says so`);
+}
+
+type Wall = readonly [number, number];
+
+/** A fault took a whole shard, and with it the end of one of the partitions, to which the answer belonged. */
+function shardWasLost({ losses, tails }: Checking, call: Call, about: readonly number[], span: Wall): boolean {
+  return losses.some(
+    ({ loses, from, to, fromWall, toWall, partitions }) =>
+      loses === 'cluster' &&
+      call.began <= to &&
+      call.ended! >= from - LAG_MS &&
+      mayBeLost(
+        tails,
+        about.filter((partition) => partitions.has(partition)),
+        span,
+        [fromWall, toWall],
+      ),
+  );
+}
+
+/** The server that gave the answer ended before it could have told: after the answer, and until what was lost was open again. */
+function couldNotTell({ tails, serverEnds }: Checking, call: Call, about: readonly number[], span: Wall): boolean {
+  const wall = call.beganWall - call.began;
+  return serverEnds.some(
+    ({ name, at, since = at }) =>
+      name === call.via && at >= call.began && mayBeLost(tails, about, span, [since + wall - TELLS_MS, Infinity]),
+  );
+}
+
+/** When somebody asked for it first, by the wall. */
+function firstAsked({ calls, effects }: Checking, call: Call): number {
+  const id = effects.idOf(call);
+  const same = calls.filter((one) => one.request.op === call.request.op && effects.idOf(one) === id);
+  return Math.min(...same.map(({ beganWall }) => beganWall));
 }
 
 /** Where anything of the call may lie: its home, and the items that any call with this id named. */
@@ -110,10 +145,47 @@ function isOtherContent({ effects, faults }: Checking, { request }: Call, id: st
   return request.op === 'reserve' && made !== undefined && !sameLines(request.lines, made.lines);
 }
 
+/** What was on its way when Postgres died or a replica was cut off may still have got there, ms. */
+const ON_ITS_WAY_MS = 500;
+
+/** Point 3: nothing reaches Postgres while it is dead, nor a replica that hears nothing; whether it is lost afterwards or not. */
+function checkTooStrong(checking: Checking): void {
+  const { calls, effects, outages = [], report } = checking;
+  for (const call of calls) {
+    const { request, answer, beganWall, endedWall, n } = call;
+    const id = effects.idOf(call);
+    if (answer?.outcome !== 'ok' || answer.replayed || id === undefined) continue;
+    for (const { ack, partitions, from, to } of outages) {
+      if (answer.ack !== ack || beganWall < from || endedWall! > to) continue;
+      const events = effects.decisive(id, request);
+      const during = events.every((event) => whenMade(checking, event)[0] >= from + ON_ITS_WAY_MS);
+      const about = events.filter(({ partition }) => partitions?.includes(partition) ?? true);
+      if (!during || about.length === 0) continue;
+      const why = ack === 'durable' ? 'Postgres was dead' : 'its replica heard nothing';
+      const what = `call ${n} (${request.op} ${id}) was made and answered ${ack} while ${why}`;
+      report({ point: 3, what, ids: [id], calls: [call], events: about });
+    }
+  }
+}
+
+/** Point 3: what a record says to be gone is not there: its script call is no event of the ledger. */
+function checkFalseReversals({ final, model, report }: Checking): void {
+  for (const { partition, id, kind, lostEpoch, lostSeq } of final.postgres.reversals ?? []) {
+    const events = model.byPartition.get(partition) ?? [];
+    const stands = events.find(({ epoch, seq }) => epoch === lostEpoch && seq === lostSeq);
+    if (stands)
+      report({
+        point: 3,
+        what: `a record says that ${kindName(kind)} of ${id} was taken back, and event ${partition}/${lostEpoch}-${lostSeq} is there`,
+        ids: [id],
+        events: [stands],
+      });
+  }
+}
+
 /** Point 4: whatever happened under an id was asked for by a call that may have done it: not by one that was refused. */
 function checkRefused(checking: Checking): void {
   const { calls, effects, report } = checking;
-  const moved = clocksMoved(checking);
   const groups = new Map<string, Call[]>();
   for (const call of calls) {
     const { op } = call.request;
@@ -129,7 +201,8 @@ function checkRefused(checking: Checking): void {
     if (id === undefined) continue;
     const doers = group.filter(({ answer }) => answer?.outcome !== 'failed');
     for (const event of effects.decisive(id, group[0]!.request)) {
-      if (doers.some(({ beganWall }) => moved || beganWall <= event.at + CLOCK_MS)) continue;
+      const [, latest] = whenMade(checking, event);
+      if (doers.some(({ beganWall }) => beganWall <= latest + CLOCK_MS)) continue;
       const { op } = group[0]!.request;
       report({
         point: 4,

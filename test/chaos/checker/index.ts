@@ -8,14 +8,14 @@ import { checkCounts } from './counts.js';
 import { checkDeadlines } from './deadlines.js';
 import { effectsOf } from './effects.js';
 import { checkFinals } from './finals.js';
-import { lossesOf } from './losses.js';
+import { lossesOf, tailsOf } from './losses.js';
 import { replay } from './model.js';
 import { checkNumbers } from './numbers.js';
 import { checkOrder } from './order.js';
 import { KEPT_A_POINT, type Violation } from './violation.js';
 import { checkWholes } from './wholes.js';
 
-export type { CheckInput, FaultSpan } from './context.js';
+export type { CheckInput, FaultSpan, Outage, ServerEnd } from './context.js';
 export type { Violation } from './violation.js';
 
 export interface Verdict {
@@ -36,7 +36,8 @@ export function check(input: CheckInput): Verdict {
   const { movements } = input.final.postgres;
   const model = replay(movements, report);
   const effects = effectsOf(model, input.calls, input.partitions);
-  const checking: Checking = { ...input, model, report, effects, losses: lossesOf(input, model) };
+  const [losses, tails] = [lossesOf(input, model), tailsOf(input, model)];
+  const checking: Checking = { ...input, model, report, effects, losses, tails };
   checkCounts(input, report);
   checkNumbers(checking);
   checkFinals(checking);

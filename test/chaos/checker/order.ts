@@ -2,12 +2,13 @@
 import { partitionOf } from '../final/redis.js';
 import type { Movement } from '../final/types.js';
 import type { Call } from '../history.js';
-import { type Checking, CLOCK_MS, clocksMoved } from './context.js';
+import { type Checking, CLOCK_MS, whenMade } from './context.js';
+import { mayBeLost } from './losses.js';
 import { push } from './model.js';
+import { checkReads } from './reading.js';
 
 export function checkOrder(checking: Checking): void {
   checkReads(checking);
-  if (clocksMoved(checking)) return;
   checkRealTime(checking);
   checkSoldOut(checking);
 }
@@ -20,8 +21,9 @@ interface Span {
   readonly last: Call;
 }
 
-/** If A had been answered before B was asked, A stands before B in their partition. */
-function checkRealTime({ calls, effects, report }: Checking): void {
+/** If A had been answered before B was asked, A stands before B in their partition; and what was answered as done was done by then. */
+function checkRealTime(checking: Checking): void {
+  const { calls, effects, report } = checking;
   const groups = new Map<string, Call[]>();
   for (const call of calls) {
     const id = effects.idOf(call);
@@ -33,7 +35,9 @@ function checkRealTime({ calls, effects, report }: Checking): void {
   const spans = new Map<number, Span[]>();
   for (const group of groups.values()) {
     const [event] = effects.decisive(effects.idOf(group[0]!)!, group[0]!.request);
-    const span = event && spanOf(event, group);
+    if (!event) continue;
+    checkEarly(checking, event, group);
+    const span = spanOf(checking, event, group);
     if (span) push(spans, event.partition, span);
   }
   for (const [partition, list] of spans) {
@@ -53,13 +57,34 @@ function checkRealTime({ calls, effects, report }: Checking): void {
   }
 }
 
-/** From the first call that may have done it to the first answer that it was done; answers about another execution do not count. */
-function spanOf(event: Movement, group: readonly Call[]): Span | undefined {
-  const doers = group.filter(
-    ({ answer, beganWall }) => answer?.outcome !== 'failed' && beganWall <= event.at + CLOCK_MS,
-  );
+/** Nothing is answered as done that is done only later, except again: because what was done first was lost. */
+function checkEarly(checking: Checking, event: Movement, group: readonly Call[]): void {
+  const [soonest] = whenMade(checking, event);
+  for (const call of group) {
+    const { answer, beganWall, endedWall, n, request } = call;
+    if (answer?.outcome !== 'ok' || answer.replayed || endedWall! + CLOCK_MS >= soonest) continue;
+    if (checking.effects.missing(call) !== undefined) continue;
+    const about = [event.partition, partitionOf(event.id, checking.partitions)];
+    if (mayBeLost(checking.tails, about, [beganWall, endedWall!])) continue;
+    checking.report({
+      point: 8,
+      what: `call ${n} (${request.op} ${event.id}) was answered ok ${soonest - endedWall!} ms before it was done`,
+      ids: [event.id],
+      calls: [call],
+      events: [event],
+    });
+  }
+}
+
+/**
+ * From the first call that may have done it to the first answer that it was done; answers about another execution do not count.
+ * Calls are timed on the run's own clock, whatever those of the nodes say.
+ */
+function spanOf(checking: Checking, event: Movement, group: readonly Call[]): Span | undefined {
+  const [, latest] = whenMade(checking, event);
+  const doers = group.filter(({ answer, beganWall }) => answer?.outcome !== 'failed' && beganWall <= latest + CLOCK_MS);
   const told = doers.filter(
-    ({ answer, endedWall }) => answer?.outcome === 'ok' && !answer.replayed && endedWall! + CLOCK_MS >= event.at,
+    ({ answer, endedWall }) => answer?.outcome === 'ok' && !answer.replayed && endedWall! + CLOCK_MS >= latest,
   );
   const first = doers.reduce<Call | undefined>(
     (best, call) => (best && best.began <= call.began ? best : call),
@@ -80,7 +105,7 @@ const LOST_TAIL_MS = 10_000;
  * Around a loss, answers about items of that partition may be about events that are gone; `after`: for so long what was heard of them
  * may be told on.
  */
-function nearLoss(
+export function nearLoss(
   { losses, partitions }: Checking,
   { beganWall, endedWall }: Call,
   ref: string,
@@ -96,6 +121,15 @@ function nearLoss(
 
 function checkSoldOut(checking: Checking): void {
   const { calls, model, report, soldOutMs } = checking;
+  const moments = new Map<string, Moment[]>();
+  for (const [ref, timeline] of model.timelines)
+    moments.set(
+      ref,
+      timeline.map((event) => {
+        const [soonest, latest] = whenMade(checking, event);
+        return { soonest, latest, available: event.available };
+      }),
+    );
   for (const call of calls) {
     const { request, answer, beganWall, endedWall } = call;
     if (answer?.code !== 'insufficient_stock' || endedWall === undefined || answer.replayed) continue;
@@ -104,7 +138,7 @@ function checkSoldOut(checking: Checking): void {
     if (lines.some(({ ref }) => nearLoss(checking, call, ref, soldOutMs))) continue;
     const from = beganWall - soldOutMs - CLOCK_MS;
     const to = endedWall + CLOCK_MS;
-    const lacked = lines.some(({ ref, quantity }) => lowest(model.timelines.get(ref) ?? [], from, to) < quantity);
+    const lacked = lines.some(({ ref, quantity }) => lowest(moments.get(ref) ?? [], from, to) < quantity);
     if (!lacked)
       report({
         point: 8,
@@ -115,44 +149,19 @@ function checkSoldOut(checking: Checking): void {
   }
 }
 
-/** The fewest units available at any moment from one time to another. */
-function lowest(timeline: readonly Movement[], from: number, to: number): number {
-  let least = Infinity;
-  for (const [index, event] of timeline.entries()) {
-    const next = timeline[index + 1];
-    if (event.at <= to && (next === undefined || next.at >= from)) least = Math.min(least, event.available);
-  }
-  return timeline.length === 0 || timeline[0]!.at > from ? Math.min(least, 0) : least;
-}
-
-interface LevelRead {
-  readonly location: string;
-  readonly sku: string;
+/** What was available from some time on: at the earliest and at the latest. */
+interface Moment {
+  readonly soonest: number;
+  readonly latest: number;
   readonly available: number;
-  readonly reserved: number;
-  readonly sold: number;
-  readonly version: number;
 }
 
-/** A level that was read is one that the item had: version and counts belong together, and it was not younger than now. */
-function checkReads(checking: Checking): void {
-  for (const call of checking.calls) {
-    if (call.request.op !== 'read' || call.answer?.outcome !== 'ok') continue;
-    const body = call.answer.body as LevelRead | { items: LevelRead[] };
-    for (const read of 'items' in body ? body.items : [body]) checkRead(checking, call, read);
+/** The fewest units available at any moment from one time to another. */
+function lowest(moments: readonly Moment[], from: number, to: number): number {
+  let least = Infinity;
+  for (const [index, { soonest, available }] of moments.entries()) {
+    const next = moments[index + 1];
+    if (soonest <= to && (next === undefined || next.latest >= from)) least = Math.min(least, available);
   }
-}
-
-function checkRead(checking: Checking, call: Call, read: LevelRead): void {
-  const { model, report } = checking;
-  const ref = `${read.location}:${read.sku}`;
-  // Memory of a server may be as old as it is allowed to be after a loss, too.
-  if (nearLoss(checking, call, ref, 10_000)) return;
-  const event = (model.timelines.get(ref) ?? []).find(({ version }) => version === read.version);
-  const shown = `call ${call.n} read ${ref} as ${read.available} + ${read.reserved} + ${read.sold} (version ${read.version})`;
-  const wrong = (what: string): void => report({ point: 8, what: `${shown}, ${what}`, refs: [ref], calls: [call] });
-  if (!event) return wrong('a version it never had');
-  if (event.available !== read.available || event.reserved !== read.reserved || event.sold !== read.sold)
-    wrong(`but with that version it had ${event.available} + ${event.reserved} + ${event.sold}`);
-  else if (event.at > call.endedWall! + CLOCK_MS && !clocksMoved(checking)) wrong('which it only had later');
+  return moments.length === 0 || moments[0]!.latest > from ? Math.min(least, 0) : least;
 }

@@ -29,7 +29,8 @@ export async function readRedis(world: World): Promise<FinalRedis> {
   for (const { node, role, failed, slots } of await world.view()) {
     if (role !== 'master' || failed || !node.running) continue;
     // A master that lost the end of its file may have keys again that moved away before: nobody is sent there for them.
-    const own = [...tags].filter(([tag]) => slots.some(([from, to]) => from <= slotOf(tag) && slotOf(tag) <= to));
+    const here = new Set(partitionsIn(slots, world.partitions));
+    const own = [...tags].filter(([, partition]) => here.has(partition));
     await withAdmin(node.port, (redis) => readNode(redis, world.prefix, new Map(own), final));
   }
   const missing = [...tags.values()].filter((partition) => !final.meta.has(partition));
@@ -153,6 +154,12 @@ export function tagsOf(count: number): Map<string, number> {
   }
   return tags;
 }
+
+/** Those whose tag lies in one of the ranges of slots, both ends inclusive. */
+export const partitionsIn = (slots: readonly (readonly [number, number])[], count: number): number[] =>
+  [...tagsOf(count)]
+    .filter(([tag]) => slots.some(([from, to]) => from <= slotOf(tag) && slotOf(tag) <= to))
+    .map(([, partition]) => partition);
 
 /** Where a reservation is decided, and where an item lies. */
 export const partitionOf = (text: string, count: number): number => crc16(text) % count;

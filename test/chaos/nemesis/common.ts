@@ -1,4 +1,5 @@
 /** What several faults do: choosing nodes, waiting, and going on in the background until they are healed. */
+import { partitionsIn } from '../final/redis.js';
 import type { RedisPart, World } from '../world.js';
 import type { Rng } from '../rng.js';
 
@@ -48,6 +49,12 @@ export async function until(what: string, timeoutMs: number, answer: () => Promi
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
     await pause(50);
   }
+}
+
+/** The partitions that a master has. */
+export async function partitionsAt(world: World, master: RedisPart): Promise<number[]> {
+  const seen = (await world.view()).find(({ node }) => node === master);
+  return partitionsIn(seen?.slots ?? [], world.partitions);
 }
 
 /** One field of INFO of a node. */

@@ -1,4 +1,4 @@
-import { aPair, holdReplication } from './common.js';
+import { aPair, holdReplication, partitionsAt } from './common.js';
 import type { Fault } from './types.js';
 
 export const fault: Fault = {
@@ -8,9 +8,11 @@ export const fault: Fault = {
   loses: 'none',
   async inject(world, rng, log) {
     const { master, replica } = await aPair(world, rng);
+    const partitions = await partitionsAt(world, master);
     const heal = holdReplication(master, replica);
-    log('cut', { node: replica.name, master: master.name });
+    log('cut', { node: replica.name, master: master.name, lacks: 'replicated', partitions });
     return async () => {
+      log('is mended', { regains: 'replicated' });
       heal();
       log('mended', { node: replica.name });
       await Promise.resolve();

@@ -1,4 +1,4 @@
-import { aPair, holdReplication, pause } from './common.js';
+import { aPair, holdReplication, partitionsAt, pause } from './common.js';
 import type { Fault } from './types.js';
 
 export const fault: Fault = {
@@ -8,10 +8,13 @@ export const fault: Fault = {
   loses: 'one-node',
   async inject(world, rng, log) {
     const { master, replica } = await aPair(world, rng);
+    const partitions = await partitionsAt(world, master);
     const heal = holdReplication(master, replica);
+    log('cut', { node: replica.name, master: master.name, lacks: 'replicated', partitions });
     try {
       const behindMs = rng.int(200, 1_500);
       await pause(behindMs);
+      log('is made the master', { node: replica.name, regains: 'replicated' });
       await world.command(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER');
       log('took over', { node: replica.name, from: master.name, behindMs });
     } catch (error) {

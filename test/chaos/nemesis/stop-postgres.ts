@@ -8,8 +8,9 @@ export const fault: Fault = {
   async inject(world, _rng, log) {
     world.postgres.kill('SIGKILL');
     await world.postgres.exited;
-    log('killed');
+    log('killed', { lacks: 'durable' });
     return async () => {
+      log('is started again', { regains: 'durable' });
       await world.postgres.restart();
       log('started again');
     };

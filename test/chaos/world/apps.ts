@@ -15,6 +15,8 @@ export interface AppSpec {
   readonly database: Link;
 }
 
+/** Signals that end nothing. */
+const HARMLESS: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT'];
 const END_MS = 32_000;
 const ANSWER_MS = 60_000;
 
@@ -25,7 +27,11 @@ export class ChaosApp implements AppPart {
   readonly dir: string;
   readonly logFile: string;
   readonly database: Link;
+  /** It ended although it had been ready and nobody had asked it to: how often. */
+  aloneEnds = 0;
   private process: ManagedProcess | undefined;
+  private wasReady = false;
+  private asked = false;
 
   constructor(private readonly spec: AppSpec) {
     this.kind = spec.kind;
@@ -49,10 +55,14 @@ export class ChaosApp implements AppPart {
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    this.lookAtEnd();
+    if (!HARMLESS.includes(signal)) this.asked = true;
     this.process?.kill(signal);
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.lookAtEnd();
+    this.asked = true;
     this.process?.kill('SIGCONT');
     await this.process?.stop({ signal, graceMs: END_MS });
   }
@@ -63,8 +73,17 @@ export class ChaosApp implements AppPart {
     await this.answers();
   }
 
+  /** Where it has ended by itself: one that waits for a part that is away may end, one that was ready goes on (FAULTS 12). */
+  private lookAtEnd(): void {
+    if (this.running || !this.wasReady || this.asked) return;
+    this.wasReady = false;
+    this.aloneEnds++;
+  }
+
   async start(): Promise<void> {
     const { spec } = this;
+    this.lookAtEnd();
+    [this.wasReady, this.asked] = [false, false];
     const main = join(spec.program, 'dist', spec.kind === 'server' ? 'server' : 'workers', 'main.js');
     this.process = await spawnManaged({
       name: spec.name,
@@ -105,7 +124,10 @@ export class ChaosApp implements AppPart {
     for (;;) {
       if (!this.running) await this.start();
       const status = await this.probe('/readyz');
-      if (status === 200) return;
+      if (status === 200) {
+        this.wasReady = true;
+        return;
+      }
       if (Date.now() > deadline)
         throw new Error(
           `${this.name} is not ready after ${timeoutMs} ms (${status ?? 'no answer'}).\n${this.logTail()}`,
