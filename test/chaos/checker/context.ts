@@ -85,3 +85,5 @@ export function whenMade(
   }
   return [least, most];
 }
+
+export const clocksMoved = ({ faults }: Pick<CheckInput, 'faults'>): boolean => faults.some(({ clocks }) => clocks);
