@@ -8,11 +8,12 @@ import type { Partitions } from '../partitions.js';
 import type { Endpoint } from './address.js';
 import { Connection, type ConnectionSettings, type Reply } from './connection.js';
 import { type NodeView, parseNodes, parseShardEndpoints, textOf } from './nodes.js';
+import { Orphans } from './orphans.js';
 
 export interface Master {
   readonly id: string;
   readonly endpoint: Endpoint;
-  /** All replicas of the shard, and those that are reachable. */
+  /** All replicas of the shard, and those that are reachable; also those that are only about to follow this master. */
   readonly replicas: number;
   readonly onlineReplicas: number;
   /** Replicas that nobody has found to have failed. */
@@ -43,6 +44,7 @@ export class Topology {
   private hint: Endpoint | undefined;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
+  private readonly orphans = new Orphans();
   private readonly listeners: ((view: View) => void)[] = [];
 
   constructor(
@@ -110,7 +112,10 @@ export class Topology {
     if (this.closed) return;
     const nodes = mergeNodes(views);
     this.known = new Map([...nodes.values()].filter((node) => !node.failed).map((node) => [node.id, node.endpoint]));
-    this.view = makeView(nodes, this.partitions);
+    const owners = ownersIn(nodes, this.partitions);
+    const ids = (all: readonly ({ id: string } | undefined)[]) => all.map((one) => one?.id);
+    this.orphans.follow(ids(this.view.owners), ids(owners), performance.now());
+    this.view = makeView(nodes, owners, this.orphans);
     this.dropOldConnections();
     for (const listener of this.listeners) listener(this.view);
   }
@@ -228,8 +233,9 @@ function mergeNodes(views: readonly NodeView[][]): Map<string, NodeView> {
   return merged;
 }
 
-function makeView(nodes: ReadonlyMap<string, NodeView>, partitions: Partitions): View {
-  const masterOf = partitions.slots.map((slot) => {
+/** By partition. */
+export function ownersIn(nodes: ReadonlyMap<string, NodeView>, partitions: Partitions): (NodeView | undefined)[] {
+  return partitions.slots.map((slot) => {
     let best: NodeView | undefined;
     for (const node of nodes.values()) {
       if (!node.master || (best && best.configEpoch >= node.configEpoch)) continue;
@@ -237,16 +243,27 @@ function makeView(nodes: ReadonlyMap<string, NodeView>, partitions: Partitions):
     }
     return best;
   });
+}
+
+export function makeView(
+  nodes: ReadonlyMap<string, NodeView>,
+  masterOf: readonly (NodeView | undefined)[],
+  orphans: Orphans,
+): View {
   const masters = new Map<string, Master>();
   for (const node of new Set(masterOf)) {
     if (!node) continue;
-    const replicas = [...nodes.values()].filter((other) => !other.master && other.masterId === node.id);
+    const followers = [...nodes.values()].filter((other) => !other.master && other.masterId === node.id);
+    const coming = [...nodes.values()].filter(
+      (other) => !other.master && !other.failed && orphans.heirOf(other, nodes) === node.id,
+    );
+    const replicas = [...followers, ...coming];
     masters.set(node.id, {
       id: node.id,
       endpoint: node.endpoint,
       replicas: replicas.length,
       onlineReplicas: replicas.filter((replica) => replica.online).length,
-      standbys: replicas.filter(({ failed }) => !failed).map(({ id, endpoint }) => ({ id, endpoint })),
+      standbys: followers.filter(({ failed }) => !failed).map(({ id, endpoint }) => ({ id, endpoint })),
       partitions: masterOf.flatMap((master, partition) => (master?.id === node.id ? [partition] : [])),
     });
   }
