@@ -17,7 +17,7 @@ import type { Ack, Outcome, Refusal, Reservation, ReservationState } from '../ty
 import type { Part, Place, Places } from './place.js';
 import { decideClaim } from './decide.js';
 import { isRefusedForGood } from './parts.js';
-import { holdPart, lineRefusal, type Wanted } from './hold.js';
+import { again, holdPart, lineRefusal, type Wanted } from './hold.js';
 import { stateName } from './record.js';
 import { find, view } from './view.js';
 
@@ -107,7 +107,7 @@ async function existingParts(
     return Promise.all(
       parts.map(({ partition }) => vouch(context, partition, { ack, timeoutMs: deadline.left(), id })),
     );
-  const held = await Promise.allSettled(parts.map((part) => holdPart(context, wanted, part, attempt, ack)));
+  const held = await Promise.allSettled(parts.map((part) => holdPart(context, wanted, part, again(attempt), ack)));
   const refused = firstRefusal(held, parts);
   // It may have ended meanwhile; what its parts say of that is not asked here.
   if (refused && !(refused instanceof Error) && refused.status !== 'superseded') {

@@ -48,6 +48,11 @@ export function holdOp(wanted: Wanted, part: Part, attempt: number): StockReserv
   };
 }
 
+/** The attempt under which a part is held once more: its buyer was let in when it was held first, so that now only units count. */
+export function again(attempt: number): number {
+  return -attempt;
+}
+
 /** Units are missing that may only wait for the sweep. */
 export function lacksOverdue(result: StockReserveResult): boolean {
   return result.status === 'insufficient_stock' && result.overdue > 0;

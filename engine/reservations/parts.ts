@@ -2,10 +2,9 @@
 import { isVouchedFor, type Context } from '../context.js';
 import { isDone, refusal, type Deadline } from '../outcome.js';
 import { limits } from '../scripts/generated/limits.js';
-import { stockCheck } from '../scripts/generated/stock-check.js';
 import { stockFind } from '../scripts/generated/stock-find.js';
 import type { HoldRecord, Refusal } from '../types.js';
-import { holding, lineRefusal, type Wanted } from './hold.js';
+import { again, holding, lineRefusal, type Wanted } from './hold.js';
 import type { Found, Part, Place } from './place.js';
 import { parseHold, stateName } from './record.js';
 
@@ -79,7 +78,7 @@ export async function isRefusedForGood(
 
 /**
  * Holds parts of a claim once more under its attempt: those that are there answer so, those that were lost are held anew while
- * there are units. @returns the first refusal.
+ * there are units, also where the sale is over or has other rules now. @returns the first refusal.
  */
 export async function holdAgain(
   context: Context,
@@ -91,14 +90,15 @@ export async function holdAgain(
     id: record.id,
     buyer: record.buyerId,
     hold: Math.min(Math.max(1, Math.ceil((record.deadline - now) / 1_000)), limits.max_hold_seconds),
-    room: await roomOf(context, parts, deadline),
+    room: '',
     actor,
     fingerprint: record.fingerprint,
     parts,
     ack: 'replicated',
     deadline,
   };
-  const answers = await Promise.all(parts.map((part) => holding(context, wanted, part, place.attempt, 'replicated')()));
+  const attempt = again(place.attempt);
+  const answers = await Promise.all(parts.map((part) => holding(context, wanted, part, attempt, 'replicated')()));
   for (const [n, { result, partition, epoch }] of answers.entries()) {
     if (!isDone(result.status)) return { refusal: lineRefusal(result, parts[n]!), partition, epoch };
     const state = 'state' in result ? stateName(result.state) : 'held';
@@ -106,18 +106,4 @@ export async function holdAgain(
       return { refusal: refusal(state === 'released' ? 'reservation_released' : 'hold_expired'), partition, epoch };
   }
   return undefined;
-}
-
-/** The room that items of these parts ask for: the buyer was admitted by it when they were held first. */
-async function roomOf(context: Context, parts: readonly Part[], deadline: Deadline): Promise<string> {
-  const rooms = await Promise.all(
-    parts.flatMap(({ partition, lines }) =>
-      lines.map(async ({ item }) => {
-        const options = { ack: 'executed', timeoutMs: deadline.left() } as const;
-        const { result } = await context.caller.call(stockCheck, partition, { item }, options);
-        return result.status === 'ok' ? result.room : '';
-      }),
-    ),
-  );
-  return rooms.find((room) => room !== '') ?? '';
 }

@@ -3,6 +3,8 @@
 --- All lines of a reservation that lie in this partition are held together or not at all. A reservation that lies
 --- wholly here has `attempt` 0. A part of a claim carries the claim's attempt and is due after `claim_seconds`, or after its
 --- hold where that is shorter, when the sweep asks the claim. The same id with the same fingerprint answers `exists`; an older attempt is `superseded`.
+--- A part that was lost is held again under its attempt written below 0: the rules of the sale let it go when it was held first, so that
+--- now only units count.
 --- @key meta fence and last event of the partition
 --- @key log outbox
 --- @key deltas channel for the counts that change
@@ -12,7 +14,7 @@
 --- @items stock buyers
 --- @each id id reservation id
 --- @each fingerprint hash hash of the reservation's content
---- @each attempt int 0, or the attempt of the claim
+--- @each attempt sint 0, or the attempt of the claim; below 0 to hold a part once more
 --- @each buyer idopt buyer, or empty
 --- @each hold int seconds, 0 for the items' own default
 --- @each room idopt waiting room the buyer was admitted by, or empty
@@ -140,6 +142,15 @@ local function line_refusal(line)
   if not item then
     return STATUS.sku_not_found
   end
+  if op.again then
+    if item.buyer_limit > 0 and op.buyer ~= '' then
+      units_of(index, KEYS[buyers_base + index], op.buyer)
+    end
+    if item.available < quantity then
+      return STATUS.insufficient_stock, item.available
+    end
+    return nil
+  end
   return sale_refusal(item, index, op, quantity, now)
 end
 
@@ -148,7 +159,7 @@ local function hold_units(deadline)
   for line = 1, #lines, 2 do
     local item, index, quantity = load_line(line)
     local counted = 0
-    if item.buyer_limit > 0 then
+    if item.buyer_limit > 0 and op.buyer ~= '' then
       counted = 1
       add_units(index, op.buyer, quantity)
     end
@@ -221,6 +232,10 @@ for n = 1, OPS do
   end
   if valid then
     op.id, op.fingerprint, op.attempt, op.buyer, op.hold, op.room = id, fingerprint, attempt, buyer, hold, room
+    op.again = attempt < 0
+    if op.again then
+      op.attempt = -attempt
+    end
     op.actor, op.lines = actor == '' and buyer or actor, lines
     end_run()
     decide()

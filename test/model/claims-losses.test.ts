@@ -93,6 +93,25 @@ void t.test('what is lost while a process reserves or extends is looked at befor
     });
 });
 
+void t.test('a part that was lost is held again while there are units, also when the sale is over', async (t) => {
+  for (const sold of [false, true])
+    await play(async (stage) => {
+      const { world } = stage;
+      const buyer = world.actor('buyer');
+      await stage.done(buyer.reserve(REQUEST));
+      if (sold) await stage.done(buyer.confirm(ID));
+      stage.restore(2, (phase) => phase === 'gone');
+      const { items } = world.shards[2]!.main.state;
+      for (const [ref, item] of items)
+        items.set(ref, { ...item, settings: { ...item.settings, limit: 1, opens: 1, closes: 2, room: 'gate' } });
+      if (sold) await stage.sweepAll(3);
+      else t.match(await stage.done(world.actor('other').confirm(ID)), { status: 'ok' });
+      t.strictSame([stage.claim, ...stage.parts], ['confirmed', 'confirmed', 'confirmed'], `sold before: ${sold}`);
+      t.strictSame(stage.available, [UNITS - QUANTITY, UNITS - QUANTITY]);
+      t.strictSame(world.notices, []);
+    });
+});
+
 void t.test('nothing is given back because a master that was cut off does not know of it', async (t) => {
   await play(async (stage) => {
     const { world } = stage;

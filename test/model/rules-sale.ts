@@ -67,7 +67,7 @@ function reserveIsValid(op: StockReserveOp): boolean {
   return (
     isId(op.id) &&
     isCount(op.fingerprint) &&
-    isCount(op.attempt) &&
+    isCount(Math.abs(op.attempt)) &&
     isOptionalId(op.buyer) &&
     isCount(op.hold, 0, limits.max_hold_seconds) &&
     isOptionalId(op.room) &&
@@ -113,9 +113,18 @@ function knownId(state: State, op: StockReserveOp, now: number): Decision | unde
 const isOver = (hold: Hold, now: number): boolean =>
   hold.phase === 'held' && hold.attempt === 0 && hold.deadline <= now;
 
+/** What was let in once is let in again: only what is not there refuses it. */
+const MATTERS_AGAIN = new Set<StatusName>(['sku_not_found', 'insufficient_stock']);
+
 export const reserve: Rule<StockReserveOp> = (state, asked, now) => {
   if (!reserveIsValid(asked)) return INVALID;
-  const op = { ...asked, actor: asked.actor === '' ? asked.buyer : asked.actor };
+  // Below 0: a part that was held before.
+  const again = asked.attempt < 0;
+  const op = {
+    ...asked,
+    attempt: Math.abs(asked.attempt),
+    actor: asked.actor === '' ? asked.buyer : asked.actor,
+  };
   const known = knownId(state, op, now);
   if (known) return known;
   const refusal = first(
@@ -124,7 +133,7 @@ export const reserve: Rule<StockReserveOp> = (state, asked, now) => {
       const found: Refusal[] = item
         ? refusals(state, item, { ref: line.item, quantity: line.quantity, buyer: op.buyer, room: op.room }, now)
         : [{ status: 'sku_not_found' }];
-      return found.map((it) => ({ ...it, line: i + 1 }));
+      return found.filter(({ status }) => !again || MATTERS_AGAIN.has(status)).map((it) => ({ ...it, line: i + 1 }));
     }),
   );
   if (refusal) return refuse(state, now, refusal, { line: refusal.line });
@@ -142,7 +151,8 @@ function holding(state: State, op: StockReserveOp, deadline: number): Fact[] {
   const told: Fact[] = [];
   const lines = op.lines.map(({ item: ref, quantity }) => {
     const item = state.items.get(ref)!;
-    const counted = item.settings.limit > 0;
+    // Without a buyer: one that was held before it was limited, and is held again.
+    const counted = item.settings.limit > 0 && buyer !== '';
     const detail = detailOf(counted, buyer, actor);
     facts.push(
       { fact: 'moved', ref, available: -quantity, reserved: quantity },

@@ -233,7 +233,7 @@ class Wording {
         const { fingerprint, buyer } = this.content(id);
         const asked = {
           id,
-          attempt,
+          attempt: attempt > 0 && draft.delta < 0 ? -attempt : attempt,
           fingerprint,
           buyer,
           hold: draft.hold,

@@ -1,5 +1,6 @@
 import { limits } from '../../engine/scripts/generated/limits.js';
-import { type StockReserveOp, stockReserve } from '../../engine/scripts/generated/stock-reserve.js';
+import { stockReserve } from '../../engine/scripts/generated/stock-reserve.js';
+import { CLAIM_MS, HELD_AGAIN, heldEvent, one, op, place } from './reserve-rows.js';
 import { table } from '../support/rows.js';
 import { type World } from '../support/scripts.js';
 import {
@@ -19,50 +20,7 @@ import {
 } from './fixtures.js';
 
 const DEFAULT_MS = limits.default_hold_seconds * 1_000;
-const CLAIM_MS = limits.claim_seconds * 1_000;
-
-const op = (over: Partial<StockReserveOp> = {}): StockReserveOp => ({
-  id: 'r1',
-  fingerprint: 77,
-  attempt: 0,
-  buyer: 'bo',
-  hold: 0,
-  room: '',
-  actor: 'who',
-  lines: [{ item: A, quantity: 2 }],
-  ...over,
-});
 const invalid = { status: 'invalid_argument' } as const;
-const one = (fields: Record<string, string | number> = {}) => ({ stock: { [A]: stock(10, 0, 0, 1, fields) } });
-/** The event of a line held, by the level after it. */
-const heldEvent = (
-  ref: string,
-  quantity: number,
-  level: readonly [available: number, reserved: number, sold: number, version: number],
-  deadline: number,
-  more: object = {},
-) => ({
-  kind: 'held',
-  ref,
-  id: 'r1',
-  quantity,
-  actor: 'who',
-  detail: ' for:bo',
-  available: level[0],
-  reserved: level[1],
-  sold: level[2],
-  version: level[3],
-  deadline,
-  fingerprint: 77,
-  ...more,
-});
-
-/** Puts a fresh hold into a world. */
-function place(world: World, id: string, deadline: number, parts: Partial<Parameters<typeof hold>[0]>): void {
-  world.holds[id] = hold({ deadline, ...parts });
-  world.due[id] = deadline;
-}
-
 const many = Array.from({ length: limits.max_ops }, (_, i) => `id-${i}`);
 
 table({
@@ -401,6 +359,7 @@ table({
         ];
       },
     },
+    ...HELD_AGAIN,
     {
       status: 'ok',
       name: 'the room that admitted, within the sale window, at the edge of limit and stock',
