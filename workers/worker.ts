@@ -7,11 +7,12 @@ import { openPools, type Pools } from './db/pools.js';
 import { prepareDatabase } from './db/prepare.js';
 import { pruneProjections } from './db/prune.js';
 import { Drainer } from './drain/drain.js';
-import { isTransient } from './drain/errors.js';
+import { isTransient, sqlState } from './drain/errors.js';
 import { Halts } from './drain/halts.js';
 import { sweepPartition } from './expiry/expiry.js';
 import { WorkerMetrics } from './metrics.js';
 import { type OpsServer, serveOps } from './ops/http.js';
+import { Seldom } from './ops/seldom.js';
 import { PostgresSource } from './recovery/source.js';
 import { type JobName, PartitionQueue } from './wake/queue.js';
 import { VerifyRounds } from './verify/rounds.js';
@@ -178,17 +179,10 @@ function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Prom
 }
 
 /** A partition that cannot be opened says so with every attempt: the same notice is logged once in a while. */
-const SAME_NOTICE_MS = 10_000;
-const NOTICES_KEPT = 1_000;
-
 function notices(log: Logger): NonNullable<EngineOptions['onNotice']> {
-  const said = new Map<string, number>();
+  const seldom = new Seldom();
   return ({ level, message, ...fields }) => {
-    const key = JSON.stringify([message, fields]);
-    if (Date.now() - (said.get(key) ?? 0) < SAME_NOTICE_MS) return;
-    if (said.size >= NOTICES_KEPT) said.clear();
-    said.set(key, Date.now());
-    log[level](fields, message);
+    if (seldom.say(JSON.stringify([message, fields])) !== undefined) log[level](fields, message);
   };
 }
 
@@ -202,6 +196,7 @@ interface HandlerParts {
 
 /** What a job does. Never rejects: whatever failed is found again by the next look. */
 function handler({ engine, drainer, metrics, log, signal }: HandlerParts) {
+  const seldom = new Seldom();
   return async (name: JobName, partition: number): Promise<string> => {
     try {
       if (name === 'drain') return await drainer.drain(partition, signal);
@@ -209,8 +204,11 @@ function handler({ engine, drainer, metrics, log, signal }: HandlerParts) {
       return 'swept';
     } catch (error) {
       metrics.failures.inc({ step: name });
+      const { message } = error as Error;
+      // While a server is away all partitions say the same, again and again.
+      const unsaid = seldom.say(`${name} ${sqlState(error) || message}`);
       const level = isTransient(error) ? 'warn' : 'error';
-      log[level]({ err: error, partition }, `${name} failed; it is tried again`);
+      if (unsaid !== undefined) log[level]({ err: error, partition, unsaid }, `${name} failed; it is tried again`);
       return 'failed';
     }
   };

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { startCluster, startDatabase } from '../harness/index.js';
 import { ConfigError, readConfig } from '../../workers/config.js';
-import { startWorker } from '../../workers/worker.js';
+import { type RunningWorker, startWorker } from '../../workers/worker.js';
 import { spawnWorker } from './processes.js';
-import { openBench, silent, stockEachPartition, trade, until } from './support.js';
+import { openBench, PARTITIONS, silent, stockEachPartition, trade, until } from './support.js';
 
 const database = await startDatabase();
 const cluster = await startCluster();
@@ -13,6 +13,11 @@ const persisted = async () => {
   const { rows } = await bench.pools.general.query('SELECT sum(seq)::int8 AS seq FROM positions');
   return rows[0].seq as number;
 };
+
+async function failures({ metrics }: RunningWorker): Promise<number> {
+  const { values } = await metrics.failures.get();
+  return values.reduce((sum, { value, labels }) => (labels.step === 'drain' ? sum + value : sum), 0);
+}
 
 t.test('while Postgres is away selling goes on, and what was sold is caught up with', async (t) => {
   const worker = await bench.worker();
@@ -24,8 +29,13 @@ t.test('while Postgres is away selling goes on, and what was sold is caught up w
   await until(async () => (await persisted()) > 300);
   await database.stop();
   t.equal(await trade(engine, items, 300, 'away'), 300, 'sold while Postgres is away');
+  const [failed, since] = [await failures(worker), Date.now()];
   await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const vain = (await failures(worker)) - failed;
+  const seconds = (Date.now() - since) / 1_000;
   await database.restart();
+  // A job a partition and second, and one that was on its way; looked for are they 16 times a second.
+  t.ok(vain <= 2 * PARTITIONS * (seconds + 1), `${vain} jobs were tried in vain`);
   await traffic;
   t.same((await bench.verify(engine, 30_000)).problems, []);
 

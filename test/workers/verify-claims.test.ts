@@ -1,7 +1,10 @@
 /** Reservations over several partitions are sold as a whole: verify compares claims with their parts, wherever they lie. (S5) */
 import t from 'tap';
 import type { Reservation } from '../../engine/types.js';
-import { openBench, stockEachPartition } from './support.js';
+import { limits } from '../../engine/scripts/generated/limits.js';
+import { checkParts } from '../../workers/verify/parts.js';
+import { Problems } from '../../workers/verify/problems.js';
+import { openBench, PARTITIONS, stockEachPartition } from './support.js';
 
 t.test('a claim without its part, and a part without its claim, are told', async (t) => {
   const bench = await openBench();
@@ -36,4 +39,14 @@ t.test('a claim without its part, and a part without its claim, are told', async
     `claim ${halved} is sold, and its line of ${ref.location}:${ref.sku} is not`,
     ...[0, 1].map(() => `reservation ${forgotten} is a part that is sold, and its claim is not`),
   ]);
+
+  // Units of one part came back when the claim was about to be forgotten: the part is young again, and the claim is gone rightly.
+  const long = Date.now() - limits.return_window_seconds * 1_000;
+  await bench.pools.general.query('UPDATE holds SET deadline = $2 WHERE id = $1', [forgotten, long]);
+  const late = new Problems();
+  await checkParts(bench.pools.general, PARTITIONS, 0, late);
+  t.strictSame(
+    late.list.map(({ subject }) => subject),
+    [`claim ${halved}`],
+  );
 });

@@ -24,13 +24,17 @@ const behind = (partition: number): PartitionStatus => ({
   nextDue: undefined,
 });
 
-function startWake(status: PartitionsApi['status'], add: (jobs: Jobs) => Promise<void>) {
+function startWake(
+  status: PartitionsApi['status'],
+  add: (jobs: Jobs) => Promise<void>,
+  rests: (partition: number) => boolean = () => false,
+) {
   const here: Jobs[number][] = [];
   const metrics = new WorkerMetrics();
   const wake = new Wake({
     partitions: { count: COUNT, status } as unknown as PartitionsApi,
     queue: { add },
-    drainer: { isActive: () => false } as unknown as Drainer,
+    drainer: { isActive: () => false, rests } as unknown as Drainer,
     halts: { rests: () => false } as unknown as Halts,
     metrics,
     log: pino({ level: 'silent' }),
@@ -96,5 +100,20 @@ t.test('a queue that hangs is given no more until it has taken what it was given
   hangs = false;
   take();
   await until(() => added > 3);
+  await wake.stop();
+});
+
+t.test('while Postgres is away nothing is drained in vain, and what is due is swept', async (t) => {
+  const added = new Set<string>();
+  const due = (partition: number): PartitionStatus => ({ ...behind(partition), nextDue: 1 });
+  const { wake } = startWake(
+    async (partitions = [0, 1, 2, 3]) => partitions.map(due),
+    async (jobs) => {
+      for (const { name, partition } of jobs) added.add(`${name} ${partition}`);
+    },
+    (partition) => partition !== 3,
+  );
+  await until(() => added.has('drain 3'));
+  t.strictSame([...added].sort(), ['drain 3', 'sweep 0', 'sweep 1', 'sweep 2', 'sweep 3']);
   await wake.stop();
 });

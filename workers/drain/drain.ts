@@ -42,6 +42,15 @@ export class Drainer {
     return this.active.has(partition);
   }
 
+  /** There is no use in draining it just now, because Postgres is away; it is done all the same. */
+  rests(partition: number): boolean {
+    return this.laneOf(partition).rests;
+  }
+
+  private laneOf(partition: number): Lane {
+    return this.lanes[partition % this.lanes.length]!;
+  }
+
   /**
    * Drains until the log is empty, the job's time is over or `signal` says stop. Rejects when Redis or Postgres cannot be reached;
    * whatever happens, what is committed is committed once and what is not is still in the log.
@@ -55,7 +64,7 @@ export class Drainer {
     });
     this.active.set(partition, run);
     try {
-      this.lanes[partition % this.lanes.length]!.add(run);
+      this.laneOf(partition).add(run);
       return await run.ended;
     } finally {
       this.active.delete(partition);

@@ -80,3 +80,15 @@ export function isTransient(error: unknown): boolean {
   if (/^E[A-Z]+$/.test(code)) return true;
   return error instanceof Error && /connection|timeout|terminated|client was closed|not queryable/i.test(error.message);
 }
+
+/** Class 08: connections; 53300: too many of them; 57P0x: it shuts down, was killed, starts; 25006: it is a standby. */
+const AWAY = /^(08...|53300|57P0[123]|25006)$/;
+
+/** Postgres cannot be reached or does not take anything: whatever is asked of it fails, so that it need not be asked at once again. */
+export function isAway(error: unknown): boolean {
+  const code = sqlState(error);
+  if (/^[0-9A-Z]{5}$/.test(code)) return AWAY.test(code);
+  if (ENGINE_TRANSIENT.has(code)) return false;
+  if (/^E[A-Z]+$/.test(code)) return true;
+  return error instanceof Error && /connection|trying to connect|terminated|not queryable/i.test(error.message);
+}

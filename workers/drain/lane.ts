@@ -5,7 +5,15 @@ import { KIND } from '../kinds.js';
 import type { Position } from './check.js';
 import { Doubts } from './doubts.js';
 import type { DrainerOptions } from './drain.js';
-import { isContention, isLocked, isRefusedData, isTransient, partitionsNamed, PartitionHalted } from './errors.js';
+import {
+  isAway,
+  isContention,
+  isLocked,
+  isRefusedData,
+  isTransient,
+  partitionsNamed,
+  PartitionHalted,
+} from './errors.js';
 import { BatchRefused, persistAll, readPositions } from './persist.js';
 import type { Run } from './run.js';
 import { Stalls } from './stalls.js';
@@ -26,6 +34,9 @@ const EVENTS_A_LINGER_MS = 10;
  */
 const MARK_MS = 250;
 
+/** Rest where Postgres is away: longer, and what is sold waits for its `durable` once it is back; shorter, and it is asked in vain. */
+const AWAY_MS = 1_000;
+
 type Ready = Run & { position: Position; events: readonly LogEvent[] };
 
 /**
@@ -35,6 +46,7 @@ type Ready = Run & { position: Position; events: readonly LogEvent[] };
 export class Lane {
   private readonly runs = new Set<Run>();
   private turning = false;
+  private awayUntil = 0;
   private readonly partitions: PartitionsApi;
   private readonly doubts: Doubts;
   private readonly turns: Turns;
@@ -47,6 +59,11 @@ export class Lane {
     this.stalls = new Stalls(options.stallMs);
   }
 
+  /** Postgres was away a moment ago: what would be drained now would fail. */
+  get rests(): boolean {
+    return Date.now() < this.awayUntil;
+  }
+
   add(run: Run): void {
     this.runs.add(run);
     if (!this.turning) void this.turn();
@@ -56,6 +73,7 @@ export class Lane {
     this.turning = true;
     while (this.runs.size > 0) {
       const rest = await this.round().catch((error: unknown) => {
+        if (isAway(error)) this.awayUntil = Date.now() + AWAY_MS;
         for (const run of this.runs) run.fail(error);
         return 0;
       });

@@ -93,7 +93,8 @@ export class Wake {
     const jobs: { name: JobName; partition: number }[] = [];
     const behind = status.seq > status.persisted.seq;
     this.measure(status, behind);
-    if (behind && !drainer.isActive(partition) && !halts.rests(partition)) jobs.push({ name: 'drain', partition });
+    const rests = drainer.isActive(partition) || drainer.rests(partition) || halts.rests(partition);
+    if (behind && !rests) jobs.push({ name: 'drain', partition });
     if (status.open && status.nextDue !== undefined && status.nextDue <= Date.now())
       jobs.push({ name: 'sweep', partition });
     return jobs;
