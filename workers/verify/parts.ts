@@ -12,9 +12,12 @@ const LINES_MISSING = `SELECT c.partition, c.id, line.ref FROM claims c, unnest(
   WHERE c.state IN (2, 5) AND c.resolved_at > $1 AND NOT EXISTS (SELECT 1 FROM holds h
     WHERE h.id = c.id AND h.attempt = c.attempt AND h.state IN (1, 2, 5) AND line.ref = ANY(h.refs))
   LIMIT 1000`;
-/** A part that is sold, without a claim that is. (One whose units are all back is none: the sweep brings them back where a sale is lost.) */
+/**
+ * A part that is sold, without a claim that is. (One whose units are all back is none: the sweep brings them back where a sale is lost.) By its
+ * deadline, as by when it was resolved: units that come back make it younger than its claim.
+ */
 const PARTS_ALONE = `SELECT h.partition, h.id, h.refs[1] AS ref FROM holds h
-  WHERE h.attempt > 0 AND h.state = 2 AND h.resolved_at > $1 AND NOT EXISTS (SELECT 1 FROM claims c
+  WHERE h.attempt > 0 AND h.state = 2 AND h.resolved_at > $1 AND h.deadline > $1 AND NOT EXISTS (SELECT 1 FROM claims c
     WHERE c.id = h.id AND c.attempt = h.attempt AND c.state IN (2, 5))
   LIMIT 1000`;
 
