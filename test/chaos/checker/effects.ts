@@ -48,7 +48,7 @@ export function effectsOf(model: Model, calls: readonly Call[], partitions: numb
 }
 
 class Reading implements Effects {
-  /** Ids that the server or the client made, by client and key; and by the buyer that no other call has. */
+  /** Ids that the server or the client made, by key, whoever sent it, or call; and by the buyer that no other call has. */
   private readonly made = new Map<string, string>();
 
   constructor(
@@ -59,20 +59,20 @@ class Reading implements Effects {
     const buyers = new Map<string, string>();
     for (const lives of model.holds.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
     for (const lives of model.claims.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
-    for (const { client, key, n, request, answer } of calls) {
+    for (const { key, n, request, answer } of calls) {
       if (request.op !== 'reserve' || request.id !== undefined) continue;
       const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
       const id = told ?? buyers.get(request.buyer);
-      if (id !== undefined) this.made.set(`${client} ${key ?? n}`, id);
+      if (id !== undefined) this.made.set(key ?? `${n}`, id);
     }
   }
 
-  idOf({ client, key, n, request, answer }: Call): string | undefined {
+  idOf({ key, n, request, answer }: Call): string | undefined {
     if ('id' in request && request.id !== undefined) return request.id;
     // What it was told itself: where a key was forgotten, the same key may have made two.
     const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
     if (request.op === 'reserve' && told !== undefined) return told;
-    return this.made.get(`${client} ${key ?? n}`);
+    return this.made.get(key ?? `${n}`);
   }
 
   reservation(id: string): Made | undefined {

@@ -3,15 +3,18 @@
  * would not have done. Points as in docs/reliability.md; 10 (admissions) needs waiting rooms, which do not exist yet.
  */
 import { checkAcks, type AckTally } from './acks.js';
+import { checkAsked } from './asked.js';
 import type { CheckInput, Checking } from './context.js';
 import { checkCounts } from './counts.js';
 import { checkDeadlines } from './deadlines.js';
 import { effectsOf } from './effects.js';
 import { checkFinals } from './finals.js';
+import { checkKeys } from './keys.js';
 import { lossesOf, tailsOf } from './losses.js';
 import { replay } from './model.js';
 import { checkNumbers } from './numbers.js';
 import { checkOrder } from './order.js';
+import { checkRefusals } from './refusals.js';
 import { KEPT_A_POINT, type Violation } from './violation.js';
 import { checkWholes } from './wholes.js';
 
@@ -43,6 +46,9 @@ export function check(input: CheckInput): Verdict {
   checkFinals(checking);
   checkWholes(checking);
   const acks = checkAcks(checking);
+  checkAsked(checking);
+  checkKeys(checking);
+  checkRefusals(checking);
   checkOrder(checking);
   checkDeadlines(checking);
   return { violations, counts, acks, events: movements.length };

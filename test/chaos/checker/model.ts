@@ -52,6 +52,8 @@ export interface Model {
   readonly claims: Map<string, ClaimLife[]>;
   readonly ids: Map<string, FinalRecord>;
   readonly buyers: Map<string, Map<string, number>>;
+  /** What a buyer had of a limited item, change by change, by `ref buyer`. */
+  readonly counts: Map<string, { readonly at: number; readonly units: number }[]>;
   /** All events of an id, over all partitions. */
   readonly byId: Map<string, Movement[]>;
   /** In order of seq. */
@@ -66,6 +68,7 @@ export function replay(movements: readonly Movement[], report: Report): Model {
     claims: new Map(),
     ids: new Map(),
     buyers: new Map(),
+    counts: new Map(),
     byId: new Map(),
     byPartition: new Map(),
   };
@@ -140,10 +143,9 @@ class Replaying {
   }
 
   private held(event: Movement): void {
-    const { partition, id, ref, quantity, attempt, deadline, actor } = event;
-    const [, limited, buyer = actor] = /^(limited)?(?: for:(.*))?$/.exec(event.detail) ?? [];
-    const counted = limited !== undefined;
-    if (counted) this.count(ref, buyer, quantity, event);
+    const { partition, id, ref, quantity, attempt, deadline } = event;
+    const buyer = buyerIn(event);
+    const counted = this.counted(event, buyer);
     const line = { ref, quantity, returned: 0, counted };
     const key = keyOf(partition, id);
     const last = this.model.holds.get(key)?.at(-1);
@@ -350,14 +352,28 @@ class Replaying {
 
   /** Point 5: one effect an id. */
   private oneStep(event: Movement): void {
-    const { id, ref, kind, available, reserved, sold, version, quantity } = event;
+    const { id, ref, kind, available, reserved, sold, version } = event;
     const key = `${id}:${ref}`;
     const before = this.model.ids.get(key);
     if (before) this.wrong(5, event, `${this.name(event)}: ${id} had been ${kindName(before.kind)} on ${ref} before`);
     this.model.ids.set(key, { kind, available, reserved, sold, version });
     if (kind !== KIND.deducted) return;
-    const [, limited, buyer = event.actor] = /^(limited)?(?: for:(.*))?$/.exec(event.detail) ?? [];
-    if (limited !== undefined) this.count(ref, buyer, quantity, event);
+    this.counted(event, buyerIn(event));
+  }
+
+  /** Point 1 (S8): units count towards the limit of their buyer exactly where the item has one. */
+  private counted(event: Movement, buyer: string): boolean {
+    const { ref, quantity } = event;
+    const counted = event.detail.startsWith('limited');
+    const limit = this.model.items.get(ref)?.buyerLimit;
+    if (counted !== (limit !== undefined))
+      this.wrong(
+        1,
+        event,
+        `${this.name(event)}: ${counted ? 'counted' : 'not counted'} for ${buyer}, where the limit is ${limit}`,
+      );
+    if (counted) this.count(ref, buyer, quantity, event);
+    return counted;
   }
 
   /** Point 1 (S8): what a buyer holds and has bought of a limited item. */
@@ -369,6 +385,7 @@ class Replaying {
     if (by > 0 && limit !== undefined && count > limit)
       this.wrong(1, event, `${this.name(event)}: ${buyer} has ${count} units of ${ref}, where ${limit} are allowed`);
     if (count < 0) this.wrong(1, event, `${this.name(event)}: ${buyer} has ${count} units of ${ref}`);
+    push(this.model.counts, `${ref} ${buyer}`, { at: event.at, units: count });
     if (count > 0) units.set(buyer, count);
     else units.delete(buyer);
   }
@@ -384,6 +401,11 @@ class Replaying {
 
 const levelText = ({ available, reserved, sold, version }: FinalItem): string =>
   `${available} + ${reserved} + ${sold} (version ${version})`;
+
+/** Whose units they are: who caused it, unless the event says for whom. */
+export function buyerIn({ detail, actor }: Movement): string {
+  return /^(?:limited)?(?: for:(.*))?$/.exec(detail)?.[1] ?? actor;
+}
 
 function settingsIn(detail: string): { buyerLimit?: number | null } {
   try {

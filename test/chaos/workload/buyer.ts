@@ -1,7 +1,8 @@
 /** One client: makes up what to do next from the seed and from what it has been told so far. */
-import type { Ack, Answer, Call, LineAsked, Request } from '../history.js';
+import type { Ack, Answer, Call, LineAsked, Op, Request } from '../history.js';
 import type { Rng } from '../rng.js';
 import { type Catalogue, isHot } from './catalogue.js';
+import type { Market, Offered } from './market.js';
 import { takes } from './stream.js';
 
 /** A reservation this client knows of. */
@@ -17,12 +18,21 @@ export interface Intent {
   readonly wanted: Ack;
   readonly key?: string;
   readonly because?: Call['because'];
+  /** What another client asks another server for at the same moment: the same, or the opposite. Under the same key where it is the same. */
+  readonly beside?: Request;
 }
 
 /** At most so many reservations are kept in mind. */
 const REMEMBERED = 40;
 /** An unknown call is asked again so often at most, and left in the dark then. */
 const RETRIES = 6;
+/** Of what follows a reservation, so much is about one that anybody may have made, whatever has become of it. */
+const OF_OTHERS = 0.15;
+/** So often the same is asked for twice at the same moment; and the opposite, where there is one. */
+const TWICE = 0.04;
+const OPPOSED = 0.15;
+
+const OPPOSITES: Partial<Record<Op, 'confirm' | 'release'>> = { confirm: 'release', release: 'confirm' };
 
 export class Buyer {
   private readonly known: Known[] = [];
@@ -36,6 +46,7 @@ export class Buyer {
     private readonly catalogue: Catalogue,
     /** What it calls by as far as that goes. The stream knows no keys: ids alone make repeating safe there. */
     readonly speaks: Call['over'],
+    private readonly market: Market,
   ) {}
 
   next(): Intent {
@@ -46,7 +57,20 @@ export class Buyer {
       const other = this.otherContent(rng.pick(this.done));
       if (other) return other;
     }
-    return { wanted: this.ack(), ...this.fresh() };
+    const intent = { wanted: this.ack(), ...this.fresh() };
+    if (intent.request.op === 'reserve' && intent.request.id !== undefined)
+      this.market.offer(intent.request.id, intent.request.lines);
+    return { ...intent, beside: this.beside(intent) };
+  }
+
+  /** Asked for at the same moment by somebody else. Only what has an id or a key is the same. */
+  private beside({ request, key }: Intent): Request | undefined {
+    const { rng } = this;
+    if (request.op === 'read' || request.op === 'find') return undefined;
+    const opposite = OPPOSITES[request.op];
+    if (opposite && rng.chance(OPPOSED)) return { op: opposite, id: request.id! };
+    const known = request.id !== undefined || key !== undefined;
+    return known && rng.chance(TWICE) ? request : undefined;
   }
 
   /** Learns from the answer. Returns ms to wait before going on. */
@@ -55,7 +79,9 @@ export class Buyer {
     if (answer.outcome === 'unknown' || answer.code === 'idempotency_in_flight') {
       const tries = (this.pending?.tries ?? 0) + 1;
       const giveUp = intent.because === 'other' || tries > RETRIES || rng.chance(0.1);
-      this.pending = giveUp ? undefined : { intent: { ...byId(intent, answer), because: undefined }, tries };
+      this.pending = giveUp
+        ? undefined
+        : { intent: { ...byId(intent, answer), because: undefined, beside: undefined }, tries };
       return 50 * tries;
     }
     const retried = this.pending !== undefined;
@@ -80,15 +106,9 @@ export class Buyer {
 
   private fresh(): { request: Request; key?: string } {
     const { rng } = this;
-    const held = this.known.filter(({ state }) => state === 'held');
-    const sold = this.known.filter(({ state }) => state === 'confirmed');
     const dice = rng.int(1, 100);
-    if (dice <= 20 && held.length > 0) return this.keyed({ op: 'confirm', id: rng.pick(held).id });
-    if (dice <= 30 && held.length > 0) return this.keyed({ op: 'release', id: rng.pick(held).id });
-    if (dice <= 35 && held.length > 0)
-      return this.keyed({ op: 'extend', id: rng.pick(held).id, holdSeconds: rng.pick([2, 5, 60]) });
-    if (dice <= 39 && sold.length > 0) return this.keyed(this.giveBack(rng.pick(sold)));
-    if (dice <= 42 && this.known.length > 0) return { request: { op: 'find', id: rng.pick(this.known).id } };
+    const about = dice <= 42 ? this.about(dice) : undefined;
+    if (about) return dice <= 39 ? this.keyed(about) : { request: about };
     if (dice <= 50) return { request: this.read() };
     const { ref } = this.catalogue.pick(rng);
     if (dice <= 60) {
@@ -99,6 +119,24 @@ export class Buyer {
       return this.keyed({ op: 'restock', id: this.id('m'), ref, quantity: rng.int(1, isHot(ref) ? 4 : 40) });
     if (dice <= 67) return this.keyed(this.adjust(ref));
     return this.reserve();
+  }
+
+  /** Something about a reservation: one of its own in a state that fits, or anybody's in whatever state. */
+  private about(dice: number): Request | undefined {
+    const { rng } = this;
+    const foreign = rng.chance(OF_OTHERS) ? this.market.pick(rng) : undefined;
+    const one = (states?: readonly Known['state'][]): Offered | undefined => {
+      // Now and then also of its own what cannot be done any more.
+      const own = this.known.filter(({ state }) => !states || states.includes(state) || rng.chance(0.02));
+      return foreign ?? (own.length > 0 ? rng.pick(own) : undefined);
+    };
+    const chosen = dice <= 35 ? one(['held']) : dice <= 39 ? one(['confirmed']) : one();
+    if (!chosen) return undefined;
+    const { id } = chosen;
+    if (dice <= 20) return { op: 'confirm', id };
+    if (dice <= 30) return { op: 'release', id };
+    if (dice <= 35) return { op: 'extend', id, holdSeconds: rng.pick([2, 5, 60]) };
+    return dice <= 39 ? this.giveBack(chosen) : { op: 'find', id };
   }
 
   private adjust(ref: string): Request {
@@ -131,7 +169,7 @@ export class Buyer {
     return this.keyed({ op: 'reserve', id: this.id('r'), buyer: rng.pick(this.catalogue.buyers), lines, holdSeconds });
   }
 
-  private giveBack({ id, lines }: Known): Request {
+  private giveBack({ id, lines }: Offered): Request {
     const { rng } = this;
     if (rng.chance(0.5)) return { op: 'return', id };
     const { ref, quantity } = rng.pick(lines);
@@ -174,7 +212,7 @@ export class Buyer {
   private succeeded(intent: Intent, answer: Answer, retried: boolean): void {
     const { request } = intent;
     if (request.op === 'read' || request.op === 'find') return;
-    const again = { ...byId(intent, answer), because: undefined };
+    const again = { ...byId(intent, answer), because: undefined, beside: undefined };
     if (this.done.length < REMEMBERED) this.done.push(again);
     else if (this.rng.chance(0.2) || retried) this.done[this.rng.int(0, REMEMBERED - 1)] = again;
     if (request.op === 'reserve') {
@@ -182,6 +220,7 @@ export class Buyer {
       if (status !== 'held' || this.known.some((one) => one.id === id)) return;
       if (this.known.length >= REMEMBERED) this.known.shift();
       this.known.push({ id, lines: request.lines, state: 'held' });
+      this.market.offer(id, request.lines);
     } else if (request.op === 'confirm') this.mark(request.id, 'confirmed');
     else if (request.op === 'release') this.mark(request.id, 'over');
     else if (request.op === 'return' && this.rng.chance(0.5)) this.mark(request.id, 'over');

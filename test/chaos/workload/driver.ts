@@ -1,10 +1,11 @@
 /** Lets clients at the servers: each one call at a time, all from one seed. */
-import type { Call, HistoryWriter } from '../history.js';
+import type { Answer, Call, HistoryWriter } from '../history.js';
 import type { Rng } from '../rng.js';
-import type { World } from '../world.js';
+import type { AppPart, World } from '../world.js';
 import { Buyer, type Intent } from './buyer.js';
 import type { Catalogue } from './catalogue.js';
 import { HttpCaller, type HttpTarget } from './http.js';
+import { Market } from './market.js';
 import { StreamCaller, takes } from './stream.js';
 
 export interface Workload {
@@ -51,6 +52,8 @@ const PATIENCE_MS = [800, 5_000] as const;
 /** So often a client loses its connection in the middle of a call by itself, after 0 to so many ms. */
 const HANGS_UP = 0.004;
 const HANGS_UP_MS = 30;
+/** What a client is called that asks for something at the same moment as the one of this name. */
+const BESIDE = '-beside';
 
 export async function startWorkload(
   world: World,
@@ -70,17 +73,30 @@ export async function startWorkload(
     if (hangUpMs !== undefined) setTimeout(() => stream.reset(target), hangUpMs);
     return stream.call(target, request, wanted, patienceMs);
   };
+  const one = async (client: string, target: AppPart, intent: Intent, speaks: Call['over'], ms: number, own: Rng) => {
+    const how = speaks === 'stream' && takes(intent.request) ? 'stream' : 'http';
+    const { request, wanted, key, because } = intent;
+    const call = history.begin({ client, via: target.name, over: how, request, wanted, key, because });
+    const answer = await ask(target, intent, how, ms, own);
+    history.end(call, answer);
+    counts[answer.outcome]++;
+    return answer;
+  };
   const work = async (buyer: Buyer, own: Rng): Promise<void> => {
     const patienceMs = own.pick(PATIENCE_MS);
+    const { name, speaks } = buyer;
     while (!over) {
       const intent = buyer.next();
       const target = own.pick(world.servers);
-      const how = buyer.speaks === 'stream' && takes(intent.request) ? 'stream' : 'http';
-      const { request, wanted, key, because } = intent;
-      const call = history.begin({ client: buyer.name, via: target.name, over: how, request, wanted, key, because });
-      const answer = await ask(target, intent, how, patienceMs, own);
-      history.end(call, answer);
-      counts[answer.outcome]++;
+      const asked = [one(name, target, intent, speaks, patienceMs, own)];
+      if (intent.beside) {
+        const elsewhere = world.servers.find((server) => server !== target) ?? target;
+        const { key, wanted } = intent;
+        const same = intent.beside === intent.request;
+        const besides = { request: intent.beside, wanted, ...(same && key !== undefined ? { key } : {}) };
+        asked.push(one(`${name}${BESIDE}`, elsewhere, besides, speaks, patienceMs, own));
+      }
+      const [answer] = (await Promise.all(asked)) as [Answer, ...Answer[]];
       const wait = buyer.learn(intent, answer) + own.int(0, options.pauseMs);
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     }
@@ -92,10 +108,11 @@ export async function startWorkload(
       .shuffle(names)
       .slice(0, Math.ceil(names.length * STREAM_SHARE)),
   );
+  const market = new Market();
   const clients = names.map((name) => {
     const own = rng.fork(name);
     const speaks = speakers.has(name) ? 'stream' : 'http';
-    return work(new Buyer(name, own.fork('deeds'), catalogue, speaks), own.fork('servers'));
+    return work(new Buyer(name, own.fork('deeds'), catalogue, speaks, market), own.fork('servers'));
   });
   // A bug in a client must not pass for a quiet run.
   const all = Promise.all(clients);
