@@ -154,7 +154,8 @@ function checkTooStrong(checking: Checking): void {
   for (const call of calls) {
     const { request, answer, beganWall, endedWall, n } = call;
     const id = effects.idOf(call);
-    if (answer?.outcome !== 'ok' || answer.replayed || id === undefined) continue;
+    // A whole return is decided at the home, and the events that bring units back follow.
+    if (answer?.outcome !== 'ok' || answer.replayed || id === undefined || request.op === 'return') continue;
     for (const { ack, partitions, from, to } of outages) {
       if (answer.ack !== ack || beganWall < from || endedWall! > to) continue;
       const events = effects.decisive(id, request);
