@@ -173,7 +173,8 @@ t.test('nothing is durable without Postgres, nor replicated without the replica'
   t.strictSame(sold(out('durable'), 'durable', 3_000, 900), [], 'made before, and asked again');
   t.match(sold(out('replicated', [0]), 'replicated', 3_000), [/while its replica heard nothing/]);
   t.strictSame(sold(out('replicated', [1]), 'replicated', 3_000), [], 'another master');
-  const entry = (wall: number, fields?: Record<string, unknown>) => ({ at: 0, wall, what: '', ...(fields ? { fields } : {}) }) as const;
+  const entry = (wall: number, fields?: Record<string, unknown>) =>
+    ({ at: 0, wall, what: '', ...(fields ? { fields } : {}) }) as const;
   const cut = entry(1, { lacks: 'replicated', partitions: [2] });
   const log = [cut, entry(2), entry(3, { regains: 'replicated' })];
   t.strictSame(outagesOf(log), [{ ack: 'replicated', from: 1, to: 3, partitions: [2] }]);

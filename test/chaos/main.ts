@@ -22,6 +22,7 @@ interface Options {
   without?: string[];
   clients: number;
   pause: number;
+  replicas?: number;
   keep?: string;
   json?: string;
   summary?: string[];
@@ -82,6 +83,7 @@ const program = new Command('chaos')
   .option('--without <a,b>', 'all but these', (text) => text.split(','))
   .option('--clients <n>', 'clients at the same time', whole(1, 500), 16)
   .option('--pause <ms>', 'longest pause of a client between calls', whole(0, 60_000), 40)
+  .option('--replicas <n>', 'replicas a master (default 1, and 2 for seeds that 3 divides)', whole(1, 3))
   .option(
     '--keep <dir>',
     'keep history, logs and data of every run there (default: those of failed runs, in the temp folder)',
@@ -134,7 +136,8 @@ async function runSeeds(options: Options, base: string): Promise<number> {
     const { clients, pause: pauseMs } = options;
     const own = { dir, seed, durationMs, faults, clients, pauseMs, onProgress: progress(seed) };
     try {
-      const summary = await runOnce({ ...own, world: { program: compiled } });
+      const replicasPerMaster = options.replicas ?? replicasFor(seed);
+      const summary = await runOnce({ ...own, world: { program: compiled, replicasPerMaster } });
       summaries.push(summary);
       // After each, so that what was found is there when a later one is ended from outside.
       if (options.json) writeFileSync(resolve(options.json), JSON.stringify(summaries, null, 2));
@@ -155,6 +158,9 @@ async function runSeeds(options: Options, base: string): Promise<number> {
   else if (!options.keep) rmSync(base, { recursive: true, force: true });
   return violated ? 1 : ended > 0 ? 2 : 0;
 }
+
+/** Now and then more than one, so that "all replicas" is more than "any". */
+const replicasFor = (seed: number): number => (seed % 3 === 0 ? 2 : 1);
 
 function tell(summary: RunSummary, { dir, seed, durationMs, faults }: RunOptions): void {
   process.stdout.write(process.stdout.isTTY ? '\r\u001b[K' : '');

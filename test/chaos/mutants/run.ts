@@ -9,7 +9,6 @@ import { table } from '../table.js';
 import { layProgram } from '../world/program.js';
 import { type Mutant, MUTANTS } from './list.js';
 import { patch } from './patch.js';
-import { SCENARIOS } from './scenarios.js';
 
 export interface MutantsOptions {
   readonly dir: string;
@@ -42,7 +41,7 @@ const PATIENCE_MS = 25_000;
 
 function faultsOf(mutant: Mutant): Fault[] {
   return mutant.faults.map((name) => {
-    const fault = [...FAULTS, ...SCENARIOS].find((one) => one.name === name);
+    const fault = FAULTS.find((one) => one.name === name);
     if (!fault) throw new Error(`Mutant ${mutant.name} wants the fault ${name}, which does not exist.`);
     return fault;
   });
@@ -88,7 +87,7 @@ export async function tryMutant(
         seed,
         durationMs: options.durationMs ?? mutant.durationMs ?? DURATION_MS,
         faults: faultsOf(mutant),
-        world: { program },
+        world: { program, replicasPerMaster: mutant.replicas },
         patienceMs: options.patienceMs ?? PATIENCE_MS,
         pauseMs: 20,
         onProgress: (line) => onProgress?.(`${mutant.name}, seed ${seed}: ${line}`),

@@ -16,6 +16,7 @@ import { fault as killServer } from './kill-server.js';
 import { fault as killShard } from './kill-shard.js';
 import { fault as killWorkers } from './kill-workers.js';
 import { fault as lagTakeover } from './lag-takeover.js';
+import { fault as lateWriter } from './late-writer.js';
 import { fault as lostReplies } from './lost-replies.js';
 import { fault as lowMemory } from './low-memory.js';
 import { fault as overload } from './overload.js';
@@ -28,6 +29,7 @@ import { fault as scriptFlush } from './script-flush.js';
 import { fault as slotMigration } from './slot-migration.js';
 import { fault as slowLinks } from './slow-links.js';
 import { fault as stopPostgres } from './stop-postgres.js';
+import { fault as undrainedTakeover } from './undrained-takeover.js';
 import type { Fault } from './types.js';
 
 export const FAULTS: readonly Fault[] = [
@@ -43,6 +45,8 @@ export const FAULTS: readonly Fault[] = [
   partitionShard,
   cutReplication,
   lagTakeover,
+  undrainedTakeover,
+  lateWriter,
   failover,
   restartMaster,
   cutAof,

@@ -1,4 +1,4 @@
-import { aPair } from './common.js';
+import { aPair, partitionsAt } from './common.js';
 import type { Fault } from './types.js';
 
 export const fault: Fault = {
@@ -7,11 +7,13 @@ export const fault: Fault = {
   rows: [3],
   loses: 'none',
   async inject(world, rng, log) {
-    const { replica } = await aPair(world, rng);
-    log('killed', { node: replica.name });
+    const { master, replica } = await aPair(world, rng);
+    const partitions = await partitionsAt(world, master);
     replica.kill('SIGKILL');
     await replica.exited;
+    log('killed', { node: replica.name, lacks: 'replicated', partitions });
     return async () => {
+      log('is started again', { regains: 'replicated' });
       await replica.restart();
       log('started again', { node: replica.name });
     };

@@ -1,8 +1,7 @@
-/** Faults that are only worth their time where a mutant waits for exactly them. */
 import pg from 'pg';
-import { aPair, holdReplication, pause } from '../nemesis/common.js';
-import type { Fault } from '../nemesis/types.js';
 import type { AppPart, World } from '../world.js';
+import { aPair, holdReplication, pause } from './common.js';
+import type { Fault } from './types.js';
 
 const FAILOVER_MS = 30_000;
 /** Each way between the late worker and Postgres. */
@@ -47,7 +46,7 @@ async function opened(world: World, before: ReadonlyMap<number, number>): Promis
  * The replica takes over, another worker announces the next epoch and is stopped before it drains; the late transaction arrives.
  * All that stands in its way is the epoch: the position is still the one it was read at, and its numbers go on.
  */
-const lateWriter: Fault = {
+export const fault: Fault = {
   name: 'late-writer',
   describe:
     'a transaction with events of the old epoch arrives after the new one was announced, before anything else did',
@@ -94,33 +93,3 @@ const lateWriter: Fault = {
     };
   },
 };
-
-/**
- * A replica that lacks the last answers takes over while no worker drains: Postgres has nothing of them either, so that what callers
- * were told rests on the replicas alone.
- */
-const undrainedTakeover: Fault = {
-  name: 'undrained-takeover',
-  describe: 'a replica that lacks the last answers takes over, and Postgres lacks them too',
-  rows: [3],
-  loses: 'one-node',
-  dwellMs: [500, 1_000],
-  async inject(world, rng, log) {
-    const { master, replica } = await aPair(world, rng);
-    for (const worker of world.workers) worker.kill('SIGSTOP');
-    const goOn = (): void => world.workers.forEach((worker) => worker.kill('SIGCONT'));
-    const heal = holdReplication(master, replica);
-    try {
-      await pause(1_500);
-      await world.command(replica, 'CLUSTER', 'FAILOVER', 'TAKEOVER');
-      log('took over', { node: replica.name, from: master.name });
-      await pause(500);
-    } finally {
-      heal();
-      goOn();
-    }
-    return () => Promise.resolve();
-  },
-};
-
-export const SCENARIOS: readonly Fault[] = [lateWriter, undrainedTakeover];
