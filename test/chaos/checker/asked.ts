@@ -2,7 +2,7 @@
 import { partitionOf } from '../final/redis.js';
 import type { Movement } from '../final/types.js';
 import type { Call, Op, Request } from '../history.js';
-import { type Checking, CLOCK_MS, clocksMoved, clocksMovedDuring } from './context.js';
+import { type Checking, CLOCK_MS, clocksMovedDuring, whenMade } from './context.js';
 import { sameLines } from './effects.js';
 import { KIND, kindName, SWEEP_ACTOR } from './kinds.js';
 import { buyerIn, type ClaimLife, type Life, push } from './model.js';
@@ -85,21 +85,20 @@ class Asked {
   }
 
   /** Where a part was lost that cannot be held again, the call that finds out gives the whole reservation back. */
-  private isMended(id: string, { at, kind }: Movement): boolean {
-    if (kind !== KIND.claimReleased) return false;
+  private isMended(id: string, event: Movement): boolean {
+    if (event.kind !== KIND.claimReleased) return false;
     const { losses, model, partitions } = this.checking;
     const claims = [...model.claims.values()].flat().filter((claim) => claim.id === id);
     const places = claims.flatMap(({ lines }) => lines.map(({ ref }) => partitionOf(ref, partitions)));
-    const moved = clocksMoved(this.checking);
-    const lost = losses.some(
-      (loss) => (moved || loss.fromWall <= at) && places.some((one) => loss.partitions.has(one)),
-    );
+    const [soonest, latest] = whenMade(this.checking, event);
+    const lost = losses.some((loss) => loss.fromWall <= latest && places.some((one) => loss.partitions.has(one)));
     return (
       lost &&
       (this.byId.get(id) ?? []).some(
         (call) =>
           ['reserve', 'confirm', 'extend'].includes(call.request.op) &&
-          (moved || (call.beganWall <= at + CLOCK_MS && overBy(call) >= at)),
+          call.beganWall <= latest + CLOCK_MS &&
+          overBy(call) >= soonest,
       )
     );
   }
@@ -156,12 +155,11 @@ class Asked {
   }
 
   /** The calls that may have done it: not refused, and not made later. */
-  private doers(id: string, op: Op, { at }: Movement): Call[] {
+  private doers(id: string, op: Op, event: Movement): Call[] {
+    const [, latest] = whenMade(this.checking, event);
     return (this.byId.get(id) ?? []).filter(
-      (call) =>
-        call.request.op === op &&
-        call.answer?.outcome !== 'failed' &&
-        (call.beganWall <= at + CLOCK_MS || clocksMovedDuring(this.checking, at, overBy(call))),
+      ({ request, answer, beganWall }) =>
+        request.op === op && answer?.outcome !== 'failed' && beganWall <= latest + CLOCK_MS,
     );
   }
 

@@ -3,10 +3,10 @@
  * where it is about a deadline, and 5 where it is about an id or a key. That something was sold out is looked at in order.ts.
  */
 import { partitionOf } from '../final/redis.js';
-import { keyOf } from '../final/types.js';
+import { keyOf, type Movement } from '../final/types.js';
 import type { Call, LineAsked } from '../history.js';
 import { isReservation, isStep } from './asked.js';
-import { type Checking, CLOCK_MS, clocksMovedDuring } from './context.js';
+import { type Checking, CLOCK_MS, clocksMovedDuring, whenMade } from './context.js';
 import { contentOf, isKept } from './keys.js';
 import { KIND } from './kinds.js';
 import { push } from './model.js';
@@ -124,7 +124,8 @@ class Truth {
     if (id === undefined || this.nearLoss(call)) return undefined;
     const [from, to] = windowOf(call);
     const first = Math.min(...(this.byId.get(id) ?? []).map(({ beganWall }) => beganWall));
-    if (this.clocksMoved(call, first)) return undefined;
+    // Its deadline is by the clock of its node when it was held.
+    if (clocksMovedDuring(this.checking, first, to)) return undefined;
     const states = statesDuring(this.momentsOf(id), from, to);
     return states.has(state) ? undefined : `it was ${[...states].join(', ')} all the time`;
   }
@@ -144,9 +145,9 @@ class Truth {
     if (request.op === 'confirm' || request.op === 'extend')
       return this.mayLackPart(call) ? undefined : 'its units were held';
     if (request.op !== 'adjust') return `that is no answer to ${request.op}`;
-    if (this.nearLoss(call) || this.clocksMoved(call)) return undefined;
+    if (this.nearLoss(call)) return undefined;
     const [from, to] = windowOf(call);
-    const levels = during(this.checking.model.timelines.get(request.ref) ?? [], from, to);
+    const levels = this.during(this.checking.model.timelines.get(request.ref) ?? [], from, to);
     // What is counted are the units that are there, held ones among them.
     const { by, countedTo = 0 } = request;
     if (levels.some(({ available, reserved }) => (by === undefined ? countedTo < reserved : available + by < 0)))
@@ -159,11 +160,11 @@ class Truth {
     if (request.op === 'confirm' || request.op === 'extend')
       return this.mayLackPart(call) ? undefined : 'its units were held';
     if (request.op !== 'reserve' && request.op !== 'deduct') return `that is no answer to ${request.op}`;
-    if (this.nearLoss(call) || this.clocksMoved(call)) return undefined;
+    if (this.nearLoss(call)) return undefined;
     const { items, counts } = this.checking.model;
     const [from, to] = windowOf(call);
     const most = (ref: string): number =>
-      Math.max(0, ...during(counts.get(`${ref} ${request.buyer}`) ?? [], from, to).map(({ units }) => units));
+      Math.max(0, ...this.during(counts.get(`${ref} ${request.buyer}`) ?? [], from, to).map(({ units }) => units));
     const over = linesOf(call).some(({ ref, quantity }) => {
       const limit = items.get(ref)?.buyerLimit;
       return limit !== undefined && most(ref) + quantity > limit;
@@ -173,10 +174,11 @@ class Truth {
 
   private unknownItem(call: Call): string | undefined {
     const [from] = windowOf(call);
-    if (this.clocksMoved(call)) return undefined;
-    const unknown = linesOf(call).some(
-      ({ ref }) => !((this.checking.model.timelines.get(ref)?.[0]?.at ?? Infinity) < from),
-    );
+    const { timelines } = this.checking.model;
+    const unknown = linesOf(call).some(({ ref }) => {
+      const first = timelines.get(ref)?.[0];
+      return !first || whenMade(this.checking, first)[1] >= from;
+    });
     return unknown ? undefined : 'its items had been stocked before';
   }
 
@@ -187,7 +189,7 @@ class Truth {
     const id = checking.effects.idOf(call);
     if (id === undefined || this.nearLoss(call)) return undefined;
     const [, to] = windowOf(call);
-    const early = (at: number): boolean => at <= to || this.clocksMoved(call);
+    const early = (event: Movement): boolean => whenMade(checking, event)[0] <= to;
     if (request.op !== 'reserve') {
       const steps: readonly number[] = [KIND.restocked, KIND.adjusted, KIND.deducted];
       const other = (checking.model.byId.get(id) ?? []).some(
@@ -195,7 +197,7 @@ class Truth {
           steps.includes(event.kind) &&
           'ref' in request &&
           event.ref === request.ref &&
-          early(event.at) &&
+          early(event) &&
           !isStep(request, event),
       );
       return other ? undefined : 'no other content had been used under its id';
@@ -205,7 +207,7 @@ class Truth {
       ...(holds.get(key) ?? []).filter(({ attempt }) => attempt === 0),
       ...(claims.get(key) ?? []),
     ]);
-    const other = lives.some((life) => early(life.events[0]!.at) && !isReservation(request, life));
+    const other = lives.some((life) => early(life.events[0]!) && !isReservation(request, life));
     return other ? undefined : 'no other content had been used under its id';
   }
 
@@ -249,9 +251,13 @@ class Truth {
     return !made || request.lines.some(isWrong) ? undefined : 'it made sense';
   }
 
-  /** Whether a clock was off since, at the time of what the answer follows from. */
-  private clocksMoved(call: Call, since = -Infinity): boolean {
-    return clocksMovedDuring(this.checking, since, windowOf(call)[1]);
+  /** All that there were at any moment from one time to another. */
+  private during<T extends { readonly at: number }>(timeline: readonly T[], from: number, to: number): T[] {
+    return timeline.filter((one, index) => {
+      const next = timeline[index + 1];
+      const until = next ? whenMade(this.checking, next)[1] : Infinity;
+      return whenMade(this.checking, one)[0] <= to && until >= from;
+    });
   }
 
   /** Only where a partition of its lines has lost something since. */
@@ -287,8 +293,3 @@ function linesOf({ request }: Call): readonly LineAsked[] {
 }
 
 const windowOf = ({ beganWall, endedWall }: Call): [number, number] => [beganWall - CLOCK_MS, endedWall! + CLOCK_MS];
-
-/** All that there were at any moment from one time to another. */
-function during<T extends { readonly at: number }>(timeline: readonly T[], from: number, to: number): T[] {
-  return timeline.filter(({ at }, index) => at <= to && (timeline[index + 1]?.at ?? Infinity) >= from);
-}
