@@ -13,6 +13,7 @@ import { sweepPartition } from './expiry/expiry.js';
 import { WorkerMetrics } from './metrics.js';
 import { type OpsServer, serveOps } from './ops/http.js';
 import { Seldom } from './ops/seldom.js';
+import { RecoveredElsewhere } from './recovery/elsewhere.js';
 import { PostgresSource } from './recovery/source.js';
 import { type JobName, PartitionQueue } from './wake/queue.js';
 import { VerifyRounds } from './verify/rounds.js';
@@ -173,7 +174,12 @@ function openWorkerEngine(config: WorkerConfig, pools: Pools, log: Logger): Prom
     replicatedOnDisk: config.replicatedOnDisk,
     recovery: 'self',
     takeover: config.takeover,
-    source: new PostgresSource(pools.general),
+    source: new PostgresSource(
+      pools.general,
+      new RecoveredElsewhere((who) =>
+        log.warn({ ...who }, 'a partition is closed, and another process has been recovering it'),
+      ),
+    ),
     onNotice: notices(log),
   });
 }

@@ -19,7 +19,7 @@ const KNOWN_PIECES: readonly string[] = [
   ...['table', 'condition', 'PAGE'].map((piece) => `workers/db/prune.ts: ${piece}`),
   ...['to', 'WORKER_FUNCTIONS', 'granted', 'table'].map((piece) => `workers/db/roles.ts: ${piece}`),
   ...['HOLD_COLUMNS', 'table'].map((piece) => `workers/drain/record-statements.ts: ${piece}`),
-  ...['RECORD', 'KEPT_IDS'].map((piece) => `workers/recovery/source.ts: ${piece}`),
+  ...['RECORD', 'KEPT_IDS', 'PAGE'].map((piece) => `workers/recovery/rows.ts: ${piece}`),
   ...["sum('"].map((piece) => `workers/verify/ledger.ts: ${piece}`),
   ...['COLUMNS', 'RECORD', 'SELECT', 'condition', 'kept', 'key', 'name'].map(
     (piece) => `workers/verify/persisted.ts: ${piece}`,

@@ -47,7 +47,8 @@ const QUERY_MS = 30_000;
 /** Four times what the longest of them, the wait for a lock in recovery, takes. */
 const GENERAL_QUERY_MS = 120_000;
 const IDLE_TRANSACTION_MS = 30_000;
-const PATIENT_CONNECTIONS = 2;
+/** The lock of those who verify, what they read, and housekeeping beside them. */
+const PATIENT_CONNECTIONS = 4;
 
 /**
  * A client that is cut off leaves its locks (those of a recovery, or, amid the rows of a COPY, those of all partitions of its

@@ -110,7 +110,7 @@ async function empty(redis: Cluster, keys: Keys, partition: number, options: Reb
 }
 
 /** What `meta` says of what the partition holds. Without these it is one of which nothing is known, and only its fence is left. */
-const STAND = ['epoch', 'seq', 'run', 'persisted', 'openings'];
+const STAND = ['epoch', 'seq', 'run', 'persisted', 'openings', 'recovery'];
 
 /**
  * All keys of the partition. First what `meta` says of them: whoever finds a partition without an epoch writes all of it anew, so that

@@ -1,7 +1,7 @@
 /** What Postgres has of a partition: digests of all of it, and the rows where they are not those of Redis. */
 import type pg from 'pg';
 import type { HoldRecord } from '../../engine/types.js';
-import { type RecordRow, toRecord } from '../recovery/source.js';
+import { type RecordRow, toRecord } from '../recovery/rows.js';
 import { CLOCK_MS, KEPT_MS } from './compare.js';
 import { bucketOf, COLUMNS, type Digests, emptyDigests, type Table } from './digest.js';
 
