@@ -9,7 +9,7 @@ import type { Past } from './reversals.js';
 
 export const COMMAND_TIMEOUT_MS = 2_000;
 
-const META_FIELDS = ['owner', 'run', 'persistence', 'persisted', 'openings'];
+const META_FIELDS = ['owner', 'run', 'persistence', 'persisted', 'openings', 'epoch'];
 
 export interface NodeLife {
   readonly node: string;
@@ -25,6 +25,7 @@ export interface Inspection extends NodeLife, Stand {
   readonly open: readonly number[];
   /** Of the open ones. */
   readonly pasts: ReadonlyMap<number, Past>;
+  readonly epochs: ReadonlyMap<number, number>;
   /** Served here, not open. */
   readonly closed: readonly number[];
 }
@@ -66,18 +67,21 @@ export async function inspect(link: Link, keys: Keys, scripts: ScriptSet): Promi
   const offset = Number(/master_repl_offset:(\d+)/.exec(role)?.[1] ?? 0);
   const open: number[] = [];
   const pasts = new Map<number, Past>();
+  const epochs = new Map<number, number>();
   const closed: number[] = [];
   for (const [index, meta] of metas.entries()) {
     // MOVED and the like: another node's business now.
     if (!Array.isArray(meta)) continue;
     const isOpen = textOf(meta[0]) === life.node && textOf(meta[1]) === life.run;
     (isOpen ? open : closed).push(partitions[index]!);
-    if (isOpen)
-      pasts.set(partitions[index]!, {
-        persistence: textOf(meta[2]),
-        persisted: textOf(meta[3]),
-        openings: textOf(meta[4]),
-      });
+    if (!isOpen) continue;
+    epochs.set(partitions[index]!, Number(textOf(meta[5])));
+    pasts.set(partitions[index]!, {
+      persistence: textOf(meta[2]),
+      persisted: textOf(meta[3]),
+      openings: textOf(meta[4]),
+    });
   }
-  return { ...life, replicationId, offset, connection, scripts: exist.every((one) => one === 1), open, pasts, closed };
+  const hasScripts = exist.every((one) => one === 1);
+  return { ...life, replicationId, offset, connection, scripts: hasScripts, open, pasts, epochs, closed };
 }

@@ -19,6 +19,7 @@ import type { Link } from '../redis/link.js';
 import type { ScriptSet } from '../scripts/loading.js';
 import { partitionFence } from '../scripts/generated/partition-fence.js';
 import type { EngineOptions, PersistedSource } from '../types.js';
+import { Announced } from './announced.js';
 import { DirectCalls } from './direct.js';
 import { type Inspection, inspect } from './inspect.js';
 import { openPartition } from './open.js';
@@ -60,12 +61,16 @@ export class Recovery {
   private readonly listeners = new Set<() => void>();
   /** Connections whose end is a reason to look. */
   private readonly attended = new WeakSet<Connection>();
+  private readonly announced: Announced | undefined;
   private closed = false;
 
   constructor(
     private readonly settings: RecoverySettings,
     private readonly batcher: Batcher,
-  ) {}
+  ) {
+    const { mode, source, keys, notice } = settings;
+    if (mode === 'self' && source) this.announced = new Announced(source, keys, notice);
+  }
 
   /** Looks at every node the topology names; called after each refresh. */
   follow(): void {
@@ -172,6 +177,7 @@ export class Recovery {
     if (seen.scripts) {
       for (const partition of seen.open) this.isOpen(partition, link);
       for (const [partition, past] of seen.pasts) this.settings.reversals.look(partition, past);
+      void this.announced?.look(seen.connection, seen.epochs);
     }
     if (seen.scripts && seen.closed.length === 0) return true;
     if (this.settings.mode === 'external') {

@@ -57,6 +57,40 @@ t.test(
   },
 );
 
+t.test(
+  'open under an epoch older than one announced, whoever opened it: closed, and opened anew above it',
+  async (t) => {
+    const { url, prefix } = await testCluster();
+    const partition = 6;
+    const alone = await testCore({ redis: url, prefix });
+    await alone.ready();
+    const item = itemIn(alone, partition);
+    await stockUp(alone, item, 5);
+    const { epoch, seq } = (await alone.partitions.status())[partition]!;
+    await alone.close();
+    const source = new MemorySource();
+    // A recovery has announced that and ended before it opened.
+    const announced = epoch + 3_600_000_000;
+    source.positions.set(partition, { epoch: 0, seq: 0, announced });
+    const core = await testCore({ redis: url, prefix, source });
+    const found = await until('the partition is opened anew', async () => {
+      const status = (await core.partitions.status()).find((one) => one.partition === partition);
+      return status?.open && status.epoch > announced && status;
+    });
+    t.equal(found.seq, seq + 1);
+    t.equal(await availableOf(core, item, { timeoutMs: 10_000 }), 5, 'nothing of it is lost');
+    t.same(
+      source.raised.map((one) => one.partition),
+      [partition],
+      'the others stay open',
+    );
+    t.match(
+      core.notices.find(({ level }) => level === 'warn'),
+      { partition, epoch, announced },
+    );
+  },
+);
+
 t.test('a recovery that lost its lock opens under an epoch older than the one announced: opened anew', async (t) => {
   const { url, prefix } = await testCluster();
   const partition = 5;
