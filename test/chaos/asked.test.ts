@@ -250,6 +250,14 @@ t.test('nothing ends by itself before its time', async (t) => {
   t.match(release().points(), [/^5: r\d is claimReleased, and nobody/]);
   const lacking = (run: Run): Run => run.refused({ op: 'confirm', id: CLAIM }, 'insufficient_stock');
   t.match(lacking(release()).points(), [/claimReleased/, /^8: .* its units were held/], 'nothing was lost');
+  const lost = (code: string): string[] => {
+    const run = claim();
+    run.fault().push(HOME, KIND.epochOpened, '', {});
+    run.at += MINUTE / 2;
+    run.claimEnded(KIND.claimReleased, KIND.released).refused({ op: 'confirm', id: CLAIM }, code);
+    return run.points().filter((what) => !what.startsWith('6'));
+  };
+  for (const code of ['insufficient_stock', 'hold_expired']) t.strictSame(lost(code), [], 'a part of it was lost');
 });
 
 t.test('no more comes back than anybody asked for', async (t) => {
@@ -356,17 +364,18 @@ t.test('a key is one request and has one answer', async (t) => {
   const idInHome = ['x1', 'x2', 'x3', 'x4'].find((id) => partitionOf(id, PARTITIONS) === HOME)!;
   t.match(once.held(idInHome, { ...alone, client: 'c1' }).points(), [/^5: key k1 made 2 reservations of one content/]);
 
-  const replayed = (body: object, more: Partial<Call> = {}): Run => {
-    const answer = { outcome: 'ok', status: 200, ack: 'replicated', body, replayed: true } as const;
-    return new Run()
-      .held()
-      .ended(KIND.confirmed)
-      .ok(CONFIRM, { told: 1 }, { key })
-      .call(CONFIRM, answer, { key, ...more });
-  };
+  const answered = (): Run => new Run().held().ended(KIND.confirmed).ok(CONFIRM, { told: 1 }, { key });
+  const replayed = (body: object, more: Partial<Call> = {}, run = answered()): Run =>
+    run.call(CONFIRM, { outcome: 'ok', status: 200, ack: 'replicated', body, replayed: true }, { key, ...more });
   t.strictSame(replayed({ told: 1 }).points(), []);
   t.strictSame(replayed({ told: 1 }, { client: 'c1' }).points(), [], 'whoever asks');
   t.match(replayed({ told: 2 }, { client: 'c1' }).points(), [/^5: call \d+ was answered with something else/]);
+  const unseen = answered().call(CONFIRM, undefined, { key });
+  t.strictSame(
+    replayed({ told: 2 }, {}, unseen).points(),
+    [],
+    'the first could not be kept, and nobody saw the second',
+  );
 
   const mismatch = (first: Request): string[] =>
     sold(new Run().held().refused(first, 'reservation_held', 409, { key }))

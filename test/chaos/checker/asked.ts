@@ -80,13 +80,16 @@ class Asked {
     // How it ends is decided by its claim; that it is sold, by nobody but a caller.
     if (isPart && op === 'release') return;
     if (this.doers(id, op, event).length > 0) return;
-    if (op === 'release' && this.isMended(id, event)) return;
+    if (this.isMended(id, event)) return;
     this.wrong(5, id, `${id} is ${kindName(kind)}, and nobody asked for that`, this.byId.get(id) ?? [], [event]);
   }
 
-  /** Where a part was lost that cannot be held again, the call that finds out gives the whole reservation back. */
+  /**
+   * Where a part was lost that cannot be held again, the call that finds out gives the whole reservation back. And who asks again for
+   * one whose parts were sold, forgotten by their claim and brought back, makes the claim say so.
+   */
   private isMended(id: string, event: Movement): boolean {
-    if (event.kind !== KIND.claimReleased) return false;
+    if (event.kind !== KIND.claimReleased && event.kind !== KIND.claimReturned) return false;
     const { losses, model, partitions } = this.checking;
     const claims = [...model.claims.values()].flat().filter((claim) => claim.id === id);
     const places = claims.flatMap(({ lines }) => lines.map(({ ref }) => partitionOf(ref, partitions)));

@@ -45,6 +45,8 @@ function checkOriginal({ faults, report }: Checking, group: readonly Call[]): vo
   for (const call of group) {
     if (!call.answer?.replayed || call.answer.code === 'idempotency_in_flight') continue;
     if (originals.some(({ answer }) => isDeepStrictEqual(answer!.body, call.answer!.body))) continue;
+    // Where the first answer could not be kept, the next one is, and may have been seen by nobody.
+    if (group.some((one) => isUnseen(one) && (one.ended ?? Infinity) >= first && one.began <= call.ended!)) continue;
     const began = Math.min(first, call.began);
     if (faults.some(({ loses, from, to }) => loses !== 'none' && began <= to && call.ended! >= from)) continue;
     report({
@@ -63,3 +65,5 @@ export function isKept({ answer }: Call): boolean {
     answer.outcome === 'failed' && answer.status >= 400 && answer.status < 500 && !NOT_KEPT.includes(answer.status)
   );
 }
+
+const isUnseen = (call: Call): boolean => !call.answer?.replayed && !isKept(call);

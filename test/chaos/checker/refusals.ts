@@ -22,8 +22,10 @@ const WAITED_MS = 1_500;
 /** That it could not be asked, or did not answer: when that may be is not told here. */
 const AWAY = new Set([
   ...['shard_unavailable', 'overloaded', 'outcome_unknown', 'database_unavailable', 'not_connected', 'timeout'],
-  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'TimeoutError', 'AbortError'],
+  ...['TimeoutError', 'AbortError'],
 ]);
+/** Errors of sockets, where no answer came. */
+const NO_ANSWER = /^(E[A-Z]+|UND_ERR_[A-Z_]+)$/;
 
 const STATE_CODES: Readonly<Record<string, State>> = {
   hold_expired: 'expired',
@@ -82,7 +84,7 @@ class Truth {
 
   /** Why the refusal was not true; undefined where it was, or may have been. */
   refused(call: Call, code: string): string | undefined {
-    if (AWAY.has(code) || code.startsWith('UND_ERR_')) return undefined;
+    if (AWAY.has(code) || (call.answer!.status === 0 && NO_ANSWER.test(code))) return undefined;
     if (STATE_CODES[code]) return this.state(call, code, STATE_CODES[code]);
     switch (code) {
       case 'insufficient_stock':
@@ -127,6 +129,8 @@ class Truth {
     // Its deadline is by the clock of its node when it was held.
     if (clocksMovedDuring(this.checking, first, to)) return undefined;
     const states = statesDuring(this.momentsOf(id), from, to);
+    // A part was lost, and is known to have ended: so has the whole, then.
+    if (states.has('released') && ['expired', 'released'].includes(state) && this.mayLackPart(call)) return undefined;
     return states.has(state) ? undefined : `it was ${[...states].join(', ')} all the time`;
   }
 
