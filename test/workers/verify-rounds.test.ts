@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import t from 'tap';
 import type { PartitionsApi } from '../../engine/types.js';
 import { WorkerMetrics } from '../../workers/metrics.js';
+import { readLive } from '../../workers/verify/look.js';
 import { VerifyRounds } from '../../workers/verify/rounds.js';
 
 const COUNT = 4;
@@ -32,4 +33,16 @@ t.test('a partition that cannot be read keeps no other from being verified', asy
   await rounds.stop();
   for (let partition = 0; partition < COUNT; partition++)
     t.ok(asked.filter((one) => one === partition).length >= 2, `partition ${partition}, again and again`);
+});
+
+t.test('a partition that is too large for the memory is refused, and not read to its end', async (t) => {
+  let pages = 0;
+  const partitions = {
+    status: async () => [],
+    dump: async function* () {
+      for (;;) yield { items: [{ location: 'main', sku: `sku-${pages++}` }] };
+    },
+  } as unknown as PartitionsApi;
+  await t.rejects(readLive(partitions, 2, 1_000), { name: 'TooLargeToVerify', message: /Partition 2 .* 1000 records/ });
+  t.equal(pages, 1_001);
 });

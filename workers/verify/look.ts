@@ -1,4 +1,5 @@
 /** Looks at a partition in Redis and in Postgres: all of it by digests, and again at what differed. */
+import { getHeapStatistics } from 'node:v8';
 import type pg from 'pg';
 import type { HoldRecord, PartitionDump, PartitionsApi, PartitionStatus } from '../../engine/types.js';
 import { compare, type Comparison, type LiveRecords, mayBeForgotten } from './compare.js';
@@ -44,10 +45,34 @@ function take(records: LiveRecords, page: PartitionDump): void {
   for (const claim of page.claims ?? []) records.claims.set(claim.id, claim);
 }
 
-export async function readLive(partitions: PartitionsApi, partition: number): Promise<LivePartition> {
+/** What a record takes here, bytes: a reservation of one item 440, in its map. */
+const RECORD_BYTES = 512;
+/** A third of what this process may have: where much differs, the rows of Postgres stand beside them. */
+const MOST_RECORDS = Math.floor(getHeapStatistics().heap_size_limit / 3 / RECORD_BYTES);
+
+/** A partition holds more than this process has memory for; without this it would end, and with a worker all that it does. */
+export class TooLargeToVerify extends Error {
+  override readonly name = 'TooLargeToVerify';
+  constructor(partition: number, most: number) {
+    super(
+      `Partition ${partition} holds more than ${most} records, which is all this process has memory for. Give it more: NODE_OPTIONS=--max-old-space-size=<MB>, some 1,500 bytes a record.`,
+    );
+  }
+}
+
+/** @throws TooLargeToVerify when it holds more than `most` records. */
+export async function readLive(
+  partitions: PartitionsApi,
+  partition: number,
+  most = MOST_RECORDS,
+): Promise<LivePartition> {
   const seq = (await statusOf(partitions, partition))?.seq;
   const records = emptyRecords();
-  for await (const page of partitions.dump(partition)) take(records, page);
+  for await (const page of partitions.dump(partition)) {
+    take(records, page);
+    if (records.items.size + records.holds.size + records.claims.size > most)
+      throw new TooLargeToVerify(partition, most);
+  }
   const quiet = seq !== undefined && seq === (await statusOf(partitions, partition))?.seq;
   return { ...records, seq, quiet };
 }
