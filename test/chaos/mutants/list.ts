@@ -1,4 +1,5 @@
 /** Deliberate bugs, and the fault under which each has to show. Those without a fault show in the plain workload. */
+import { MORE_MUTANTS } from './more.js';
 import type { Edit } from './patch.js';
 
 export interface Mutant {
@@ -239,4 +240,5 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['lost-replies', 'freeze-master'],
     points: [4],
   },
+  ...MORE_MUTANTS,
 ];
