@@ -125,6 +125,24 @@ const clockJump = (from: number, to: number): FaultSpan => ({
   ...{ from, to, fromWall: from, toWall: to },
 });
 
+t.test(
+  'what was refused is not there, unless it was held, lost a part, and was given back before it was answered',
+  async (t) => {
+    const lines = [ONE, TWO].map((ref) => ({ ref, quantity: 1 }));
+    const asked = call({ op: 'reserve', id: ID, buyer: 'ada', lines, holdSeconds: 59 }, { answer: REFUSED });
+    const seen = (ledger: Ledger): number[] => {
+      const one = checking(ledger, [asked]);
+      checkAcks(one.checking);
+      return one.violations.map(({ point }) => point);
+    };
+    const lost = () => held().opened(partitionOf(TWO, PARTITIONS), 1_050);
+    t.strictSame(seen(lost().claim(KIND.claimReleased)), []);
+    t.strictSame(seen(lost()), [4], 'it is held');
+    t.strictSame(seen(held().claim(KIND.claimReleased)), [4], 'nothing was lost');
+    t.strictSame(seen(held().opened(ELSEWHERE, 1_050).claim(KIND.claimReleased)), [4], 'nothing of it was lost');
+  },
+);
+
 t.test('a clock that jumped hides what has nothing to do with it from nobody', async (t) => {
   const late = held()
     .add(KIND.claimConfirmed, '', [0, 0, 0], 'chaos', '', DEADLINE + 5)

@@ -93,6 +93,27 @@ t.test('closed at any moment, nothing stays open', async (t) => {
   t.pass('no socket after any round');
 });
 
+t.test('a job that is kept out for an hour, as after a clock was set back, is let in again', async (t) => {
+  const queue = await PartitionQueue.open(cluster.url, silent, 'kept-out');
+  const done: number[] = [];
+  const worker = queue.worker(1, async (_name, partition) => void done.push(partition));
+  await queue.add(jobs(1));
+  await until(async () => done.length === 1);
+  const { port } = await masterOfSlot();
+  const kept = await withAdmin(port, async (client) => {
+    const [key] = await client.keys('*kept-out*drain-0');
+    return client.pexpire(key!, 3_600_000);
+  });
+  t.equal(kept, 1, 'what keeps it out ends by the clock of its node');
+  await queue.add(jobs(1));
+  await queue.done('drain', 0);
+  await queue.add(jobs(2));
+  await until(async () => done.includes(1));
+  t.strictSame(done, [0, 0, 1], 'the second time it was kept out');
+  await worker.close();
+  await queue.close();
+});
+
 t.test('a master that hangs is left for its replica', async (t) => {
   const bench = await open('frozen');
   await bench.worker.ready();

@@ -28,18 +28,23 @@ function startWake(
   status: PartitionsApi['status'],
   add: (jobs: Jobs) => Promise<void>,
   rests: (partition: number) => boolean = () => false,
+  stuck: Partial<Pick<WakeOptions, 'stuckMs' | 'handle'>> & { readonly done?: (job: Jobs[number]) => void } = {},
 ) {
   const here: Jobs[number][] = [];
   const metrics = new WorkerMetrics();
   const wake = new Wake({
     partitions: { count: COUNT, status } as unknown as PartitionsApi,
-    queue: { add },
+    queue: { add, done: async (name, partition) => stuck.done?.({ name, partition }) },
     drainer: { isActive: () => false, rests } as unknown as Drainer,
     halts: { rests: () => false } as unknown as Halts,
     metrics,
     log: pino({ level: 'silent' }),
-    handle: async (name, partition) => void here.push({ name, partition }),
+    handle: async (name, partition) => {
+      here.push({ name, partition });
+      await stuck.handle?.(name, partition);
+    },
     intervalMs: 1,
+    stuckMs: stuck.stuckMs ?? PATIENCE_MS * 10,
   } satisfies WakeOptions);
   wake.start();
   return { wake, here, metrics };
@@ -117,3 +122,39 @@ t.test('while Postgres is away nothing is drained in vain, and what is due is sw
   t.strictSame([...added].sort(), ['drain 3', 'sweep 0', 'sweep 1', 'sweep 2', 'sweep 3']);
   await wake.stop();
 });
+
+t.test(
+  'what the queue takes and does not have done is done here, and its job is let in again; the rest is left to it',
+  async (t) => {
+    const due = new Map([0, 1, 2, 3].map((partition) => [partition, 1]));
+    const drained = new Map([0, 1, 2, 3].map((partition) => [partition, 1]));
+    // Somebody sweeps and drains 0 and 1; for 2 and 3 the queue takes jobs of which nothing becomes.
+    const goesOn = (partition: number): boolean => partition < 2;
+    let looks = 0;
+    const status = (partition: number): PartitionStatus => {
+      looks++;
+      if (goesOn(partition)) for (const done of [due, drained]) done.set(partition, looks);
+      const seq = drained.get(partition)!;
+      return { ...behind(partition), seq: seq + 1, persisted: { epoch: 1, seq }, nextDue: due.get(partition)! };
+    };
+    const letIn = new Set<string>();
+    const { wake, here } = startWake(
+      async (partitions = [0, 1, 2, 3]) => partitions.map(status),
+      async () => undefined,
+      undefined,
+      {
+        stuckMs: 20,
+        done: ({ name, partition }) => letIn.add(`${name} ${partition}`),
+        handle: async (name, partition) => {
+          if (name === 'sweep') due.set(partition, looks);
+          else drained.set(partition, looks);
+        },
+      },
+    );
+    await until(() => here.length > 12);
+    await wake.stop();
+    const stuck = ['drain 2', 'drain 3', 'sweep 2', 'sweep 3'];
+    t.strictSame([...new Set(here.map(({ name, partition }) => `${name} ${partition}`))].sort(), stuck);
+    t.strictSame([...letIn].sort(), stuck);
+  },
+);

@@ -99,7 +99,7 @@ export class PartitionQueue {
     );
   }
 
-  /** The work is done: the next job of this kind may come at once. */
+  /** The work is done, or never will be: the next job of this kind may come at once. */
   async done(name: JobName, partition: number): Promise<void> {
     await this.queue.removeDeduplicationKey(`${name}-${partition}`);
   }

@@ -4,23 +4,36 @@ import type { Drainer } from '../drain/drain.js';
 import type { Halts } from '../drain/halts.js';
 import type { WorkerMetrics } from '../metrics.js';
 import type { JobName, PartitionQueue } from './queue.js';
+import { Stuck } from './stuck.js';
 
 export interface WakeOptions {
   readonly partitions: PartitionsApi;
-  readonly queue: Pick<PartitionQueue, 'add'>;
+  readonly queue: Pick<PartitionQueue, 'add' | 'done'>;
   readonly drainer: Drainer;
   readonly halts: Halts;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
-  /** Does a job here and now; used while the queue cannot be reached. */
+  /** Does a job here and now; used while the queue cannot be reached, and for what it does not have done. */
   readonly handle: (name: JobName, partition: number) => Promise<void>;
   /** Time between two looks; default 60 ms. */
   readonly intervalMs?: number;
+  /** After so long without a step forward work is done here, and its job let into the queue again; default 5 s. */
+  readonly stuckMs?: number;
+}
+
+interface Wanted {
+  readonly name: JobName;
+  readonly partition: number;
+  /** What is to be done: another one where some of it was done. */
+  readonly mark: string;
 }
 
 /** A queue that has not taken the jobs by then is passed by, until it has taken them or for so long. */
 const QUEUE_MS = 1_000;
 const PASSED_BY_MS = 10_000;
+const STUCK_MS = 5_000;
+/** Of what is stuck, so many are done here at once: where all workers are busy it only looks stuck, and they have enough to do. */
+const STUCK_AT_ONCE = 4;
 
 /**
  * Finds partitions with something to do and enqueues a job for each. Every worker process has one; nothing else decides what is
@@ -38,10 +51,13 @@ export class Wake {
   private passedByUntil = 0;
   private readonly behindSince = new Map<number, number>();
   private readonly local = new Set<string>();
+  private readonly stuck: Stuck;
   /** When the last look succeeded, ms; for readiness. */
   lastLook = 0;
 
-  constructor(private readonly options: WakeOptions) {}
+  constructor(private readonly options: WakeOptions) {
+    this.stuck = new Stuck(options.stuckMs ?? STUCK_MS);
+  }
 
   start(): void {
     const tick = () => {
@@ -76,7 +92,9 @@ export class Wake {
       for (const { partition } of statuses) this.away.delete(partition);
       metrics.unreachable.set(this.away.size);
       const jobs = statuses.flatMap((status) => this.jobsOf(status));
-      if (jobs.length > 0 && !this.stopped) await this.enqueue(jobs);
+      if (jobs.length === 0 || this.stopped) return;
+      await this.enqueue(jobs);
+      this.unstick(jobs);
     } catch (error) {
       metrics.failures.inc({ step: 'look' });
       log.warn({ err: error }, 'looking for work failed');
@@ -87,16 +105,20 @@ export class Wake {
     return Array.from({ length: this.options.partitions.count }, (_, partition) => partition);
   }
 
-  private jobsOf(status: PartitionStatus): { name: JobName; partition: number }[] {
+  private jobsOf(status: PartitionStatus): Wanted[] {
     const { drainer, halts } = this.options;
     const { partition } = status;
-    const jobs: { name: JobName; partition: number }[] = [];
+    const jobs: Wanted[] = [];
+    const want = (name: JobName, wanted: boolean, mark: string): void => {
+      if (wanted) jobs.push({ name, partition, mark });
+      else this.stuck.forget(`${name}-${partition}`);
+    };
     const behind = status.seq > status.persisted.seq;
     this.measure(status, behind);
     const rests = drainer.isActive(partition) || drainer.rests(partition) || halts.rests(partition);
-    if (behind && !rests) jobs.push({ name: 'drain', partition });
-    if (status.open && status.nextDue !== undefined && status.nextDue <= Date.now())
-      jobs.push({ name: 'sweep', partition });
+    const { persisted, nextDue } = status;
+    want('drain', behind && !rests, `${persisted.epoch}-${persisted.seq}`);
+    want('sweep', status.open && nextDue !== undefined && nextDue <= Date.now(), String(nextDue));
     return jobs;
   }
 
@@ -113,7 +135,22 @@ export class Wake {
     metrics.lagEvents.set({ partition }, Math.max(0, status.seq - status.persisted.seq));
   }
 
-  private async enqueue(jobs: readonly { name: JobName; partition: number }[]): Promise<void> {
+  /** What the queue took and does not have done is done here, and its job is let in again. */
+  private unstick(jobs: readonly Wanted[]): void {
+    const { queue, metrics, log } = this.options;
+    const now = performance.now();
+    const stuck = jobs.filter(({ name, partition, mark }) => this.stuck.isStuck(`${name}-${partition}`, mark, now));
+    if (stuck.length === 0) return;
+    metrics.failures.inc({ step: 'queue' }, stuck.length);
+    log.warn({ jobs: stuck.slice(0, STUCK_AT_ONCE), of: stuck.length }, 'the queue does not have these jobs done');
+    for (const { name, partition } of stuck) {
+      if (this.local.size < STUCK_AT_ONCE) this.runLocally(name, partition);
+      // A queue that does not answer is found out when it is given jobs.
+      void queue.done(name, partition).catch(() => undefined);
+    }
+  }
+
+  private async enqueue(jobs: readonly Wanted[]): Promise<void> {
     if (await this.taken(jobs)) return;
     // The queue lives on one shard, the work on all of them: while it is away, do the work without it.
     this.options.metrics.failures.inc({ step: 'enqueue' });
@@ -121,7 +158,7 @@ export class Wake {
   }
 
   /** Whether the queue has taken the jobs. While it has not answered it is not given ever more, all of which it would take in the end. */
-  private async taken(jobs: readonly { name: JobName; partition: number }[]): Promise<boolean> {
+  private async taken(jobs: readonly Wanted[]): Promise<boolean> {
     if (this.unanswered && Date.now() < this.passedByUntil) return false;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {

@@ -1,7 +1,7 @@
 /** Points 3, 4, 5: what was acknowledged is there, what was refused is not, and an id has one effect. */
 import { isDeepStrictEqual } from 'node:util';
 import { partitionOf } from '../final/redis.js';
-import type { Reversal } from '../final/types.js';
+import type { Movement, Reversal } from '../final/types.js';
 import type { Call, Request } from '../history.js';
 import { type Checking, CLOCK_MS, whenMade } from './context.js';
 import { sameLines } from './effects.js';
@@ -204,6 +204,7 @@ function checkRefused(checking: Checking): void {
     for (const event of effects.decisive(id, group[0]!.request)) {
       const [, latest] = whenMade(checking, event);
       if (doers.some(({ beganWall }) => beganWall <= latest + CLOCK_MS)) continue;
+      if (wasGivenUp(checking, event, group)) continue;
       const { op } = group[0]!.request;
       report({
         point: 4,
@@ -214,6 +215,17 @@ function checkRefused(checking: Checking): void {
       });
     }
   }
+}
+
+/** A reservation that lost a part before it was answered, whose units were gone by then: it was released again, and nothing is held. */
+function wasGivenUp({ model, effects, tails, partitions }: Checking, event: Movement, group: readonly Call[]): boolean {
+  if (event.kind !== KIND.claimSealed) return false;
+  const { id, partition, attempt, seq } = event;
+  const released = (model.byPartition.get(partition) ?? []).some(
+    (other) => other.kind === KIND.claimReleased && other.id === id && other.attempt === attempt && other.seq > seq,
+  );
+  const parts = (effects.reservation(id)?.lines ?? []).map(({ ref }) => partitionOf(ref, partitions));
+  return released && group.some((call) => mayBeLost(tails, parts, [call.beganWall, call.endedWall ?? Infinity]));
 }
 
 /** Point 5: an id that nobody asked with has no effect. */
