@@ -354,6 +354,20 @@ t.test('what is found is what there was', async (t) => {
   t.match(find(new Run().held(), 'confirmed'), [/^8: .* but it was held/]);
   t.match(find(new Run().held(), 'held', START), [/^8: .* never had the deadline/]);
   t.match(find(sold(), 'held'), [/^8: .* but it was confirmed/]);
+  // What ended it was written down by a clock that was an hour behind: it had not ended before.
+  const hour = 3_600_000;
+  const ended = (shiftMs: number): string[] => {
+    const run = new Run().held();
+    const { deadline } = run.movements.at(-1)!;
+    run.ok({ op: 'find', id: ID }, { status: 'held', expiresAt: new Date(deadline).toISOString() });
+    run.fault({ clocks: true, loses: 'none', shiftMs });
+    run.at -= hour;
+    run.ended(KIND.released);
+    run.at += hour;
+    return run.ok(RELEASE, { status: 'released' }).points();
+  };
+  t.strictSame(ended(-hour), []);
+  t.match(ended(hour).join('\n'), /^8: call \d+ \(find .* but it was released/m, 'none was');
 });
 
 t.test('a key is one request and has one answer', async (t) => {
