@@ -140,6 +140,22 @@ t.test(
     t.strictSame(seen(lost()), [4], 'it is held');
     t.strictSame(seen(held().claim(KIND.claimReleased)), [4], 'nothing was lost');
     t.strictSame(seen(held().opened(ELSEWHERE, 1_050).claim(KIND.claimReleased)), [4], 'nothing of it was lost');
+
+    const took = { answer: { outcome: 'ok', status: 200, body: { reservationId: ID } } } as const;
+    const extended = call(
+      { op: 'extend', id: ID, holdSeconds: 90 },
+      { answer: REFUSED, beganWall: 1_100, endedWall: 1_300 },
+    );
+    const released = call({ op: 'release', id: ID }, { ...took, beganWall: 2_000, endedWall: 2_100 });
+    const after = (ledger: Ledger, ...others: Call[]): number[] => {
+      const one = checking(ledger, [{ ...asked, answer: undefined }, ...others, released]);
+      checkAcks(one.checking);
+      return one.violations.map(({ point }) => point);
+    };
+    const given = (ledger: Ledger) => ledger.claim(KIND.claimReleased, 'chaos', '', 1_200);
+    t.strictSame(after(given(lost()), extended), [], 'an extension found that it was lost');
+    t.strictSame(after(given(lost())), [4], 'nobody did');
+    t.strictSame(after(given(held()), extended), [4], 'nothing was lost');
   },
 );
 
@@ -185,6 +201,20 @@ t.test('a replicated answer that is gone counts as such, whether a record tells 
     const other = checking(lost(), [confirm], { faults: [{ ...fault, loses: 'one-node' }], reversals });
     checkAcks(other.checking);
     t.match(other.violations, [{ point: 3 }], 'and is a violation where one node was lost');
+  }
+  // A minute later under the same key: the kept answer.
+  const late = { began: 61_000, ended: 61_100, beganWall: 60_900, endedWall: 61_000 };
+  const kept = call({ op: 'confirm', id: ID }, { ...late, key: 'k', answer: { ...confirm.answer!, replayed: true } });
+  for (const [key, expected] of [
+    ['k', []],
+    ['other', [{ point: 3 }]],
+  ] as const) {
+    const one = checking(held().opened(HOME, 1_500), [{ ...confirm, key }, kept], {
+      faults: [{ ...fault, loses: 'cluster' }],
+    });
+    checkAcks(one.checking);
+    t.match(one.violations, expected);
+    t.equal(one.violations.length, expected.length, key);
   }
   const executed = { ...confirm, answer: { ...confirm.answer!, ack: 'executed' as const } };
   const told = checking(held().opened(HOME, 1_500), [executed], { reversals: [record] });

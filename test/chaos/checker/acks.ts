@@ -80,7 +80,7 @@ function judge(checking: Checking, call: Call, why: string, reversals: Map<strin
   const span = [firstAsked(checking, call), call.endedWall!] as const;
   if (ack === 'replicated') {
     // A record does not make it good: `replicated` outlives one node.
-    if (shardWasLost(checking, call, about, span)) tally.excused++;
+    if (shardWasLost(checking, originalOf(checking, call), about, span)) tally.excused++;
     else wrong(3, `${told}, and is gone: ${why}`);
     return;
   }
@@ -119,6 +119,12 @@ function couldNotTell({ tails, serverEnds }: Checking, call: Call, about: readon
     ({ name, at, since = at }) =>
       name === call.via && at >= call.began && mayBeLost(tails, about, span, [since + wall - TELLS_MS, Infinity]),
   );
+}
+
+/** A kept answer is given again as it was, whatever has become of the change since: the call that it was given to first. */
+function originalOf({ calls }: Checking, call: Call): Call {
+  if (!call.answer?.replayed) return call;
+  return calls.find(({ key, answer }) => key === call.key && answer?.outcome === 'ok' && !answer.replayed) ?? call;
 }
 
 /** When somebody asked for it first, by the wall. */
@@ -204,7 +210,7 @@ function checkRefused(checking: Checking): void {
     for (const event of effects.decisive(id, group[0]!.request)) {
       const [, latest] = whenMade(checking, event);
       if (doers.some(({ beganWall }) => beganWall <= latest + CLOCK_MS)) continue;
-      if (wasGivenUp(checking, event, group)) continue;
+      if (wasGivenUp(checking, event)) continue;
       const { op } = group[0]!.request;
       report({
         point: 4,
@@ -217,15 +223,28 @@ function checkRefused(checking: Checking): void {
   }
 }
 
-/** A reservation that lost a part before it was answered, whose units were gone by then: it was released again, and nothing is held. */
-function wasGivenUp({ model, effects, tails, partitions }: Checking, event: Movement, group: readonly Call[]): boolean {
-  if (event.kind !== KIND.claimSealed) return false;
-  const { id, partition, attempt, seq } = event;
+/**
+ * A reservation that lost a part whose units were gone by then, and was released because of that: before it was answered, and was then
+ * refused; or by a confirm or an extension, which is refused.
+ */
+function wasGivenUp({ calls, model, effects, tails, partitions, faults }: Checking, event: Movement): boolean {
+  const { id, partition, attempt, seq, kind } = event;
+  const about = calls.filter((call) => effects.idOf(call) === id);
+  const parts = (effects.reservation(id)?.lines ?? []).map(({ ref }) => partitionOf(ref, partitions));
+  const began = Math.min(...about.map(({ beganWall }) => beganWall));
+  const [soonest, latest] = whenMade({ faults }, event);
+  if (kind === KIND.claimReleased)
+    return about.some(
+      ({ request: { op }, beganWall, endedWall = Infinity }) =>
+        (op === 'confirm' || op === 'extend') &&
+        beganWall <= latest + CLOCK_MS &&
+        endedWall + CLOCK_MS >= soonest &&
+        mayBeLost(tails, parts, [began, latest]),
+    );
   const released = (model.byPartition.get(partition) ?? []).some(
     (other) => other.kind === KIND.claimReleased && other.id === id && other.attempt === attempt && other.seq > seq,
   );
-  const parts = (effects.reservation(id)?.lines ?? []).map(({ ref }) => partitionOf(ref, partitions));
-  return released && group.some((call) => mayBeLost(tails, parts, [call.beganWall, call.endedWall ?? Infinity]));
+  return kind === KIND.claimSealed && released && mayBeLost(tails, parts, [began, latest]);
 }
 
 /** Point 5: an id that nobody asked with has no effect. */
