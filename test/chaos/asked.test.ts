@@ -378,6 +378,16 @@ t.test('a key is one request and has one answer', async (t) => {
   const idInHome = ['x1', 'x2', 'x3', 'x4'].find((id) => partitionOf(id, PARTITIONS) === HOME)!;
   t.match(once.held(idInHome, { ...alone, client: 'c1' }).points(), [/^5: key k1 made 2 reservations of one content/]);
 
+  // The key was forgotten: other content under it makes another. Whoever asked first was not answered, and asked again.
+  const again = new Run();
+  const first = { status: 'held', expiresAt: new Date(again.at + MINUTE).toISOString(), reservationId: ID };
+  const more = { quantity: 1, detail: ' for:alone', deadline: again.at + MINUTE };
+  again.event(KIND.held, ID, more, [-1, 1, 0]).call(alone.request, undefined, { key });
+  again.ok(alone.request, first, { key });
+  const other = reserve(undefined, { buyer: 'alone', lines: [{ ref: ITEM, quantity: 2 }] });
+  again.held(idInHome, { ...alone, request: other, quantity: 2 });
+  t.strictSame(again.points(), []);
+
   const answered = (): Run => new Run().held().ended(KIND.confirmed).ok(CONFIRM, { told: 1 }, { key });
   const replayed = (body: object, more: Partial<Call> = {}, run = answered()): Run =>
     run.call(CONFIRM, { outcome: 'ok', status: 200, ack: 'replicated', body, replayed: true }, { key, ...more });

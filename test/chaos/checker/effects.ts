@@ -2,6 +2,7 @@
 import { partitionOf } from '../final/redis.js';
 import { keyOf, type Movement } from '../final/types.js';
 import type { Call, LineAsked, Request } from '../history.js';
+import { contentOf } from './keys.js';
 import { KIND, STATE, SWEEP_ACTOR } from './kinds.js';
 import type { ClaimLife, Life, Model } from './model.js';
 
@@ -47,6 +48,9 @@ export function effectsOf(model: Model, calls: readonly Call[], partitions: numb
   return new Reading(model, calls, partitions);
 }
 
+/** What calls have in common that are about the same reservation, of which they name no id. */
+const askedFor = (call: Call): string => (call.key === undefined ? `${call.n}` : `${call.key} ${contentOf(call)}`);
+
 class Reading implements Effects {
   /** Ids that the server or the client made, by key, whoever sent it, or call; and by the buyer that no other call has. */
   private readonly made = new Map<string, string>();
@@ -59,20 +63,23 @@ class Reading implements Effects {
     const buyers = new Map<string, string>();
     for (const lives of model.holds.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
     for (const lives of model.claims.values()) for (const { buyer, id } of lives) buyers.set(buyer, id);
-    for (const { key, n, request, answer } of calls) {
+    for (const call of calls) {
+      const { request, answer } = call;
       if (request.op !== 'reserve' || request.id !== undefined) continue;
       const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
-      const id = told ?? buyers.get(request.buyer);
-      if (id !== undefined) this.made.set(key ?? `${n}`, id);
+      const asked = askedFor(call);
+      const id = told ?? this.made.get(asked) ?? buyers.get(request.buyer);
+      if (id !== undefined) this.made.set(asked, id);
     }
   }
 
-  idOf({ key, n, request, answer }: Call): string | undefined {
+  idOf(call: Call): string | undefined {
+    const { request, answer } = call;
     if ('id' in request && request.id !== undefined) return request.id;
-    // What it was told itself: where a key was forgotten, the same key may have made two.
+    // What it was told itself: where a key was forgotten, the same key may have made two, of other content.
     const told = (answer?.body as { reservationId?: string } | undefined)?.reservationId;
     if (request.op === 'reserve' && told !== undefined) return told;
-    return this.made.get(key ?? `${n}`);
+    return this.made.get(askedFor(call));
   }
 
   reservation(id: string): Made | undefined {
