@@ -118,6 +118,7 @@ t.test('other prefixes have scripts of their own hash', (t) => {
     'partition/fence',
     'partition/open',
     'partition/restore',
+    'partition/take',
   ]);
   t.end();
 });
