@@ -7,11 +7,27 @@ import { openEngine } from '../../engine/index.js';
 import { startStack } from '../harness/index.js';
 import { beforeReserve, codeOf, LOCATION, startScene, until } from './support.js';
 
+/** What is sent from `withhold` on stays on the way. */
+class Slow extends WebSocket {
+  static withhold = false;
+  /** How connections ended. */
+  static readonly ends: string[] = [];
+  constructor(url: string, protocols: string[]) {
+    super(url, protocols);
+    this.addEventListener('close', ({ code, reason }) => Slow.ends.push(`${code} ${reason}`));
+    this.addEventListener('error', ({ error }) => Slow.ends.push(String(error)));
+  }
+  override send(data: Parameters<WebSocket['send']>[0]): void {
+    if (!Slow.withhold) super.send(data);
+  }
+}
+const slowly = { WebSocket: Slow as unknown as ConnectOptions['WebSocket'], maxBackoffMs: 100 };
+
 await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001', async (t) => {
   const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '10000' });
   const sku = await scene.item(2_000);
   const lines = [{ location: LOCATION, sku, quantity: 1 }];
-  const client = await scene.client({ maxBackoffMs: 100 });
+  const client = await scene.client(slowly);
   const states: string[] = [];
   const watcher = await scene.client({ maxBackoffMs: 100, onState: (state) => states.push(state) });
   await watcher.subscribe(lines);
@@ -23,20 +39,12 @@ await t.test('shutdown: a goodbye, what was taken is answered, closed with 1001'
   t.same(
     [...new Set(codes)].filter((code) => code !== 'done' && code !== 'not_connected' && code !== 'shard_unavailable'),
     [],
+    `connections ended: ${Slow.ends.join(', ')}`,
   );
   await until(() => states.includes('waiting'), 'the client knows that it is alone');
   t.ok(watcher.replica.get(LOCATION, sku), 'what was known stays known');
   t.equal(await codeOf(client.reserve({ lines }, { timeoutMs: 100 })), 'not_connected', 'nothing was changed, it says');
 });
-
-/** What is sent from `withhold` on stays on the way. */
-class Slow extends WebSocket {
-  static withhold = false;
-  override send(data: Parameters<WebSocket['send']>[0]): void {
-    if (!Slow.withhold) super.send(data);
-  }
-}
-const slowly = { WebSocket: Slow as unknown as ConnectOptions['WebSocket'], maxBackoffMs: 100 };
 
 await t.test(
   'what was still on its way when all that was taken had been answered was not done, and it says so',
