@@ -143,7 +143,8 @@ export class Link {
     if (first > 0) return this.events.answer(this, message);
     switch (first) {
       case NO_ID:
-        if (typeof message[1] === 'string') this.cut(4001, message[1]);
+        // A server that leaves refuses declarations like everything else; each request of the frame is told so itself.
+        if (typeof message[1] === 'string' && !this.leaving) this.cut(4001, message[1]);
         return;
       case PUSH.hello:
         return this.hello(message);

@@ -17,8 +17,10 @@ class Slow extends WebSocket {
     this.addEventListener('close', ({ code, reason }) => Slow.ends.push(`${code} ${reason}`));
     this.addEventListener('error', ({ error }) => Slow.ends.push(String(error)));
   }
+  static readonly withheld: (() => void)[] = [];
   override send(data: Parameters<WebSocket['send']>[0]): void {
-    if (!Slow.withhold) super.send(data);
+    if (Slow.withhold) Slow.withheld.push(() => super.send(data));
+    else super.send(data);
   }
 }
 const slowly = { WebSocket: Slow as unknown as ConnectOptions['WebSocket'], maxBackoffMs: 100 };
@@ -64,6 +66,38 @@ await t.test(
     t.equal(reserved, 1, 'the second one never came');
   },
 );
+
+await t.test('what comes behind the goodbye is refused, and nothing is unknown', async (t) => {
+  let go = (): void => undefined;
+  let taken = (): void => undefined;
+  const reached = new Promise<void>((resolve) => (taken = resolve));
+  const letGo = new Promise<void>((resolve) => (go = resolve));
+  // The server cannot end before this one is answered.
+  const holdBack = beforeReserve(async ({ reservationId }) => {
+    if (reservationId !== 'long') return;
+    taken();
+    await letGo;
+  });
+  const scene = await startScene({}, { HOLDFAST_DRAIN_MS: '20000' }, holdBack);
+  const lines = [{ location: LOCATION, sku: await scene.item(10), quantity: 1 }];
+  const other = await scene.client({ maxBackoffMs: 100 });
+  const long = codeOf(other.reserve({ reservationId: 'long', lines }, { timeoutMs: 20_000 }));
+  await reached;
+  const states: string[] = [];
+  const client = await scene.client({ ...slowly, onState: (state) => states.push(state) });
+  t.teardown(() => (Slow.withhold = false));
+  Slow.withhold = true;
+  const call = codeOf(client.reserve({ lines }, { timeoutMs: 2_000 }));
+  await until(() => Slow.withheld.length > 0, 'it is on its way');
+  const stopped = scene.server.stop();
+  await until(() => states.includes('waiting'), 'the goodbye has come');
+  Slow.withhold = false;
+  for (const send of Slow.withheld.splice(0)) send();
+  t.match(await call, /^(shard_unavailable|not_connected)$/);
+  go();
+  t.equal(await long, 'done');
+  await stopped;
+});
 
 await t.test('what was taken and not answered in the time for shutting down may have been done', async (t) => {
   let taken = (): void => undefined;
