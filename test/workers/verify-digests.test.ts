@@ -189,7 +189,10 @@ t.test('what Redis may have forgotten is no difference, what it has all the same
   t.equal(forgotten.counted.rows, 0);
 
   // As the record would be whose time came so long ago: MessagePack's 1 where the time was.
-  const time = bytes.lastIndexOf(0xcf, bytes.indexOf(refs[PARTITION]!) - 1);
+  // It stands right before the ref, which has a head of one byte or two.
+  const ref = bytes.indexOf(refs[PARTITION]!);
+  const time = ref - (refs[PARTITION]!.length < 32 ? 1 : 2) - 9;
+  t.equal(bytes[time], 0xcf, 'an integer of eight bytes');
   const aged = Buffer.concat([bytes.subarray(0, time), Buffer.from([1]), bytes.subarray(time + 9)]);
   await bench.redis.hset(holdsKey, old, aged);
   const both = await bench.verify(engine);
