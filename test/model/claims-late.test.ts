@@ -66,12 +66,7 @@ void t.test('people are told when nothing can make an end of reservations safe, 
     const buyer = world.actor('buyer');
     const sweeper = world.actor('sweeper');
     const home = world.shards[0]!;
-    const sweepFor = async (seconds: number): Promise<void> => {
-      for (let second = 0; second < seconds; second++) {
-        world.now += 1_000;
-        for (const partition of [0, 1, 2]) await stage.done(sweeper.sweep(partition));
-      }
-    };
+    const sweepFor = (seconds: number) => stage.sweepFor(seconds, sweeper);
     home.lagging = true;
     await stage.done(buyer.reserve(REQUEST));
     await sweepFor(90);
@@ -96,10 +91,7 @@ void t.test('a sold part whose shard has no replica any more is not told every s
     const told = stage.count('stock/confirm');
     const sweepFor = async (seconds: number): Promise<number> => {
       const before = told();
-      for (let second = 0; second < seconds; second++) {
-        world.now += 1_000;
-        for (const partition of [0, 1, 2]) await stage.done(sweeper.sweep(partition));
-      }
+      await stage.sweepFor(seconds, sweeper);
       return told() - before;
     };
     await stage.done(buyer.reserve(REQUEST));

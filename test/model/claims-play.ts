@@ -71,6 +71,14 @@ export class Play {
     }
   }
 
+  /** Sweeps every partition once a second, always by the same process. */
+  async sweepFor(seconds: number, sweeper: ReturnType<ClaimsWorld['actor']>): Promise<void> {
+    for (let second = 0; second < seconds; second++) {
+      this.world.now += 1_000;
+      for (const partition of [0, 1, 2]) await this.done(sweeper.sweep(partition));
+    }
+  }
+
   get claim(): string {
     return this.world.shards[0]!.main.state.claims.get(ID)?.phase ?? 'gone';
   }
